@@ -1,0 +1,36 @@
+# Two commands do all: `make run` and `make test`.
+PYTHON ?= python3
+RUN_VENV := .venv-run
+DEV_VENV := .venv-dev
+SCAN ?=
+OUT ?= findings
+
+.PHONY: run test lint check clean
+
+run: $(RUN_VENV)/.ready  ## analyse SCAN=path…, or a drawn slice when none is given
+	@$(RUN_VENV)/bin/tumorlens predict $(if $(SCAN),$(SCAN),--phantom) --overlay "$(OUT)"
+
+test: lint check  ## everything: lint, types, import rules, tests
+
+lint: $(DEV_VENV)/.ready
+	$(DEV_VENV)/bin/ruff check .
+	$(DEV_VENV)/bin/ruff format --check .
+	$(DEV_VENV)/bin/mypy
+	$(DEV_VENV)/bin/lint-imports
+
+check: $(DEV_VENV)/.ready
+	$(DEV_VENV)/bin/pytest
+
+clean:
+	rm -rf $(RUN_VENV) $(DEV_VENV)
+
+$(RUN_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(RUN_VENV)
+	$(RUN_VENV)/bin/pip install --quiet --editable ".[nifti]"
+	@touch $@
+
+$(DEV_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(DEV_VENV)
+	$(DEV_VENV)/bin/pip install --quiet "torch==2.13.0"
+	$(DEV_VENV)/bin/pip install --quiet --editable ".[nifti,train,dev]"
+	@touch $@

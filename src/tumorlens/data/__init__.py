@@ -1,0 +1,1 @@
+"""Training data: indexed, grouped, and split so that no image stands on two sides."""

@@ -1,0 +1,1 @@
+"""Numbers become an answer: gate, thresholds, prediction sets, and the Finding."""

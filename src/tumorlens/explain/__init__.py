@@ -1,0 +1,1 @@
+"""Where the evidence lies: heatmaps, overlays and measurements."""

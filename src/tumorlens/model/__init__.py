@@ -1,0 +1,1 @@
+"""The model file: its schema, its loader, and how it is run."""

@@ -1,0 +1,1 @@
+"""A Finding becomes a table, JSON, CSV or a picture."""

@@ -1,0 +1,1 @@
+"""Recipes become checkpoints, and checkpoints become model files."""
