@@ -1,0 +1,48 @@
+"""Stored values become float32 in [0, 1]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BYTE_TABLE = (np.arange(256) / 255.0).astype(np.float32)
+
+# A picture that spans less of its format's range than this was stored without scaling, as 12-bit
+# data in 16 bits are, and would come out almost black; one that spans more was scaled on purpose.
+_SCALED_SHARE = 0.25
+
+
+def unit_range(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Scale the stored values of a picture to float32 in [0, 1].
+
+    8-bit values are divided by 255. Deeper values keep their format's full range (16-bit: 65535;
+    float: 1) where their largest lies above a quarter of it and none lies outside; otherwise the
+    smallest and largest value of the picture become 0 and 1, since 10- and 12-bit data are often
+    stored in 16 bits without scaling and would be almost black.
+
+    Args:
+        values: (H, W), of any integer or floating type, all finite.
+    """
+    if values.dtype == np.uint8:
+        return np.take(_BYTE_TABLE, values)
+    low, high = float(values.min()), float(values.max())
+    full = 1.0 if values.dtype.kind == "f" else 65535.0
+    if low >= 0.0 and _SCALED_SHARE * full < high <= full:
+        low, high = 0.0, full
+    return stretch(values, low, high)
+
+
+def stretch(values: NDArray[np.generic], low: float, high: float) -> NDArray[np.float32]:
+    """Map `low` to 0 and `high` to 1 linearly, values beyond them clipped; all 0 if they meet."""
+    scaled = values.astype(np.float32, order="C")
+    if not high > low:
+        scaled.fill(0.0)
+        return scaled
+    # In float64, so that large offsets keep their small differences.
+    np.subtract(values, low, out=scaled, casting="unsafe", dtype=np.float64)
+    scaled /= np.float32(high - low)
+    return np.clip(scaled, 0.0, 1.0, out=scaled)

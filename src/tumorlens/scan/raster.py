@@ -1,0 +1,207 @@
+"""Ordinary pictures: JPEG, PNG, BMP, TIFF, WebP and still GIF, made grey and right way up.
+
+Pillow decodes them, through the plugin that the content asks for and no other; sizes are
+compared with the limits after the header and before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tumorlens.errors import ScanError, ScanTooLarge, UnreadableScan, UnsupportedScan
+from tumorlens.scan.intensity import unit_range
+from tumorlens.scan.quiet import quiet
+from tumorlens.scan.scan import FileFormat, Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from PIL import Image, ImageFile
+
+    from tumorlens.scan.limits import Limits
+
+_EXIF_ORIENTATION = 0x0112
+_ANIMATED = frozenset({FileFormat.GIF, FileFormat.PNG, FileFormat.WEBP})
+
+# What Pillow's decoders raise for damaged data; SyntaxError is its own word for a bad header.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, AttributeError,
+    OverflowError, ZeroDivisionError, RuntimeError, AssertionError, struct.error, BufferError,
+)  # fmt: skip
+
+
+def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> Iterator[Scan]:
+    """Read a picture; the pages of a TIFF come one by one.
+
+    Colour is made grey by the luma of ITU-R BT.601, alpha is composited over black, and EXIF
+    orientation is applied.
+
+    Raises:
+        UnreadableScan: The picture is damaged.
+        UnsupportedScan: It is animated.
+        ScanTooLarge: It has more pixels or pages than the limits allow.
+    """
+    with _named_damage(name, kind):
+        picture = _open(name, data, kind, limits)
+        pages = int(getattr(picture, "n_frames", 1))
+        _refuse_animation(name, kind, pages)
+    if pages > limits.max_frames:
+        raise ScanTooLarge(
+            name, f"{pages} pages are over the limit of {limits.max_frames}", "Raise max_frames"
+        )
+    digest = hashlib.sha256(data).hexdigest()
+    for page in range(pages):
+        with _named_damage(name, kind):
+            if page:
+                picture.seek(page)
+                _check_size(name, picture.size, limits)
+            grey, colour = _decode(picture)
+        if not np.isfinite(grey).all():
+            count = int(np.count_nonzero(~np.isfinite(grey)))
+            raise UnreadableScan(
+                name, f"{count} of {grey.size} pixels are not numbers (NaN or infinite)"
+            )
+        yield Scan(
+            pixels=unit_range(grey),
+            source=name,
+            sha256=digest,
+            format=kind,
+            frame=page,
+            frame_count=pages,
+            colour=colour,
+        )
+
+
+def _open(name: str, data: bytes, kind: FileFormat, limits: Limits) -> ImageFile.ImageFile:
+    if kind is FileFormat.WEBP:  # its plugin allocates the whole canvas when it opens
+        _check_size(name, _webp_size(data), limits)
+    picture = _plugin(kind)(BytesIO(data))
+    _check_size(name, picture.size, limits)
+    return picture
+
+
+def _plugin(kind: FileFormat) -> Callable[[BytesIO], ImageFile.ImageFile]:
+    match kind:
+        case FileFormat.JPEG:
+            from PIL.JpegImagePlugin import JpegImageFile as Plugin
+        case FileFormat.PNG:
+            from PIL.PngImagePlugin import PngImageFile as Plugin
+        case FileFormat.BMP:
+            from PIL.BmpImagePlugin import BmpImageFile as Plugin
+        case FileFormat.TIFF:
+            from PIL.TiffImagePlugin import TiffImageFile as Plugin
+        case FileFormat.WEBP:
+            from PIL.WebPImagePlugin import WebPImageFile as Plugin
+        case FileFormat.GIF:
+            from PIL.GifImagePlugin import GifImageFile as Plugin
+        case _:
+            msg = f"{kind} is not a raster format"
+            raise AssertionError(msg)
+    return Plugin
+
+
+def _check_size(name: str, size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels:
+        raise ScanTooLarge(
+            name,
+            f"{width} × {height} pixels are over the limit of {limits.max_pixels}",
+            "Make the picture smaller, or raise max_pixels",
+        )
+    if width <= 0 or height <= 0:
+        raise UnreadableScan(name, f"it has no pixels ({width} × {height})")
+
+
+def _refuse_animation(name: str, kind: FileFormat, frames: int) -> None:
+    if kind in _ANIMATED and frames > 1:
+        raise UnsupportedScan(
+            name, f"it is an animation of {frames} frames", "Save the frame you want as a picture"
+        )
+
+
+def _decode(picture: Image.Image) -> tuple[NDArray[np.generic], float]:
+    """Grey pixels, of the picture's own depth and range, and how coloured it was."""
+    picture.load()
+    picture = _upright(picture)
+    if picture.mode == "L":
+        return np.asarray(picture), 0.0
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return np.asarray(picture), 0.0
+    if picture.mode == "1":
+        return np.asarray(picture.convert("L")), 0.0
+    picture = _over_black(picture)
+    if picture.mode == "L":
+        return np.asarray(picture), 0.0
+    return np.asarray(picture.convert("L")), _colour(picture)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    if "exif" not in picture.info:  # TIFF is turned by its plugin
+        return picture
+    from PIL import ImageOps
+
+    try:
+        turned = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(picture) if turned else picture
+    except _DAMAGE:  # a broken note beside the pixels does not make the pixels unreadable
+        return picture
+
+
+def _over_black(picture: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    has_alpha = "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info
+    if not has_alpha:
+        return picture.convert("RGB")
+    if picture.mode == "LA":
+        grey, alpha = picture.split()
+        return Image.composite(grey, Image.new("L", picture.size), alpha)
+    picture = picture.convert("RGBA")
+    return Image.composite(
+        picture.convert("RGB"), Image.new("RGB", picture.size), picture.getchannel("A")
+    )
+
+
+def _colour(picture: Image.Image) -> float:
+    from PIL import ImageChops
+
+    red, green, blue = picture.split()
+    largest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    smallest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    return float(np.asarray(ImageChops.subtract(largest, smallest)).mean()) / 255.0
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return (
+            int.from_bytes(data[24:27], "little") + 1,
+            int.from_bytes(data[27:30], "little") + 1,
+        )
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+@contextmanager
+def _named_damage(name: str, kind: FileFormat) -> Iterator[None]:
+    try:
+        with quiet():
+            yield
+    except ScanError:
+        raise
+    except MemoryError as error:
+        raise ScanTooLarge(name, "there is not enough memory to decode it") from error
+    except _DAMAGE as error:
+        raise UnreadableScan(
+            name, f"the {kind.upper()} data are damaged or cut off ({error})", "Get the file again"
+        ) from error

@@ -1,0 +1,159 @@
+"""What a file is, told from its first bytes and never from its name."""
+
+from __future__ import annotations
+
+import struct
+
+from tumorlens.scan.scan import FileFormat
+
+HEAD_BYTES = 352
+"""How many bytes are looked at: a NIfTI-1 header with its magic is 348, and 4 follow it."""
+
+_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_GZIP_MAGIC = b"\x1f\x8b"
+_NIFTI1_SIZE, _NIFTI2_SIZE = 348, 540
+
+_RASTERS = (
+    (b"\xff\xd8\xff", FileFormat.JPEG),
+    (b"\x89PNG\r\n\x1a\n", FileFormat.PNG),
+    (b"II*\x00", FileFormat.TIFF),
+    (b"MM\x00*", FileFormat.TIFF),
+    (b"II+\x00", FileFormat.TIFF),
+    (b"MM\x00+", FileFormat.TIFF),
+    (b"GIF87a", FileFormat.GIF),
+    (b"GIF89a", FileFormat.GIF),
+)
+
+# Whole formats that people try, and that are named rather than called damaged.
+_NAMED_BY_MAGIC = (
+    (b"%PDF-", "a PDF document"),
+    (b"NRRD000", "an NRRD volume"),
+    (b"8BPS", "a Photoshop picture"),
+    (b"\x00\x00\x00\x0cjP  \r\n", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"\x93NUMPY", "a NumPy array file"),
+    (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"ObjectType", "a MetaImage volume"),
+    (b"NDims", "a MetaImage volume"),
+)
+_NAMED_BY_BRAND = {
+    b"avif": "an AVIF picture",
+    b"avis": "an animated AVIF picture",
+    b"heic": "a HEIC picture",
+    b"heix": "a HEIC picture",
+    b"mif1": "a HEIF picture",
+    b"isom": "an MP4 video",
+    b"mp42": "an MP4 video",
+    b"qt  ": "a QuickTime video",
+}
+_NAMED_BY_SUFFIX = {
+    ".mgz": "a FreeSurfer volume (.mgz)",
+    ".mgh": "a FreeSurfer volume (.mgh)",
+    ".nrrd": "an NRRD volume (.nrrd)",
+    ".nhdr": "an NRRD header (.nhdr)",
+    ".mha": "a MetaImage volume (.mha)",
+    ".mhd": "a MetaImage header (.mhd)",
+    ".mnc": "a MINC volume (.mnc)",
+}
+
+# Value representations that an explicit dataset can start with (DICOM PS3.5, table 6.2-1).
+_DICOM_FIRST_VRS = frozenset({b"UL", b"OB", b"UI", b"CS", b"DA", b"TM", b"LO", b"SH", b"UN"})
+
+
+def sniff(head: bytes) -> FileFormat | None:
+    """Tell which of the formats that are read here the bytes are, or None.
+
+    Args:
+        head: The first `HEAD_BYTES` of the file, or all of it where it is shorter.
+    """
+    for magic, found in _RASTERS:
+        if head.startswith(magic):
+            return found
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return FileFormat.WEBP
+    if is_dicom(head):
+        return FileFormat.DICOM
+    if is_nifti(head) or head.startswith(_GZIP_MAGIC):
+        return FileFormat.NIFTI
+    if head[:2] == b"BM" and _is_bmp(head):
+        return FileFormat.BMP
+    return None
+
+
+def is_zip(head: bytes) -> bool:
+    """Tell whether the bytes start a zip archive."""
+    return head.startswith(_ZIP_MAGICS)
+
+
+def is_dicom(head: bytes) -> bool:
+    """Tell whether the bytes start a DICOM file, with a preamble (PS3.10) or without one."""
+    if head[128:132] == b"DICM":
+        return True
+    return _starts_dataset(head)
+
+
+def is_nifti(head: bytes) -> bool:
+    """Tell whether the bytes are the header of an uncompressed NIfTI-1 or NIfTI-2 file."""
+    sizes = {head[:4]} & {
+        struct.pack(order + "i", size) for order in "<>" for size in (_NIFTI1_SIZE, _NIFTI2_SIZE)
+    }
+    return bool(sizes) and (head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2"))
+
+
+def unsupported_name(head: bytes, name: str) -> str | None:
+    """The words for a known format that is not read here, or None for an unknown one."""
+    if is_zip(head):
+        return "a zip archive inside another input"
+    for magic, words in _NAMED_BY_MAGIC:
+        if head.startswith(magic):
+            return words
+    if head[4:8] == b"ftyp":
+        return _NAMED_BY_BRAND.get(head[8:12], "a video or HEIF file")
+    suffix = "." + name.lower().rpartition(".")[2]
+    return _NAMED_BY_SUFFIX.get(suffix)
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Tell whether the bytes are plain text, which no image format here starts with."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # a character cut off at the end is still text
+            return False
+        text = head[: error.start].decode("utf-8")
+    return bool(text) and all(letter.isprintable() or letter in "\r\n\t\f" for letter in text)
+
+
+def _is_bmp(head: bytes) -> bool:
+    return len(head) >= 18 and struct.unpack_from("<I", head, 14)[0] in (
+        12,
+        40,
+        52,
+        56,
+        64,
+        108,
+        124,
+    )
+
+
+def _starts_dataset(head: bytes) -> bool:
+    if len(head) < 8:
+        return False
+    for order in "<>":
+        group, element = struct.unpack_from(order + "HH", head)
+        if group not in (0x0002, 0x0008) or element > 0x0060:
+            continue
+        if head[4:6] in _DICOM_FIRST_VRS:
+            return True
+        # Implicit VR has a length of four bytes here: a short even one, for a first element.
+        (length,) = struct.unpack_from(order + "I", head, 4)
+        if length % 2 == 0 and length <= len(head):
+            return True
+    return False
