@@ -1,0 +1,190 @@
+"""A model file on images that it has never seen: the test fold of the run that made it."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from tumorlens.data.index import TUMOR
+from tumorlens.errors import DatasetError
+from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, sensitivity, with_interval
+from tumorlens.model.format import Metric
+from tumorlens.model.prepare import prepare
+from tumorlens.scan import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tumorlens.data.manifest import Entry
+    from tumorlens.model.run import Model
+
+    Progress = Callable[[int, int], None]
+
+
+class Confusion(BaseModel):
+    """Counts of true class (row) against chosen class (column)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    on: str
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class Evaluation(BaseModel):
+    """What a model file scored on the test fold of a manifest.
+
+    Attributes:
+        model: Name of the model.
+        model_sha256: Hash of the file that was measured.
+        fold: The test fold.
+        images: How many images it holds.
+        metrics: Every figure, with its interval and what it is on.
+        confusion: Of the images whose class is known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    model_sha256: str
+    fold: int
+    images: int
+    metrics: tuple[Metric, ...]
+    confusion: Confusion
+
+
+def predict(
+    model: Model, root: Path, entries: Sequence[Entry], progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """The model's probabilities (N, C) for the images of a manifest, in order."""
+    spec = model.metadata.input
+
+    def one(entry: Entry) -> NDArray[np.float32]:
+        scan = next(read(root / entry.name))
+        row: NDArray[np.float32] = model.run(prepare(scan.pixels, spec).tensor[None]).probabilities[
+            0
+        ]
+        return row
+
+    rows = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, row in enumerate(pool.map(one, entries), start=1):
+            rows.append(row)
+            if progress:
+                progress(number, len(entries))
+    return np.asarray(rows, np.float64)
+
+
+def evaluate(
+    model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
+) -> Evaluation:
+    """The figures of a model on the images of one fold.
+
+    Images of known class are judged by their most probable class. An image that shows a tumor of
+    unknown kind counts in the figures of tumor against no tumor only.
+
+    Args:
+        model: The model that answered.
+        entries: Images of one fold.
+        probabilities: Its answers, (N, C).
+
+    Raises:
+        DatasetError: The images are of several folds, or none is of the model's classes.
+    """
+    folds = {entry.fold for entry in entries}
+    if len(folds) != 1:
+        msg = f"the images must be of one fold, got folds {sorted(folds)}"
+        raise DatasetError(msg)
+    classes = model.metadata.classes
+    known = [i for i, entry in enumerate(entries) if entry.label in classes]
+    if not known:
+        msg = f"no image is labelled as one of {', '.join(classes)}"
+        raise DatasetError(msg)
+    truth = np.array([classes.index(entries[i].label) for i in known])
+    chosen = probabilities[known].argmax(axis=1)
+    metrics = _class_metrics(model, [entries[i] for i in known], truth, chosen)
+    metrics += _kind_metrics(model, [entries[i] for i in known], truth, chosen)
+    metrics += _tumor_metrics(model, entries, probabilities)
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, (truth, chosen), 1)
+    return Evaluation(
+        model=model.metadata.name,
+        model_sha256=model.sha256,
+        fold=folds.pop(),
+        images=len(entries),
+        metrics=tuple(metrics),
+        confusion=Confusion(
+            on=_where([entries[i] for i in known]),
+            classes=classes,
+            counts=tuple(tuple(int(n) for n in row) for row in counts),
+        ),
+    )
+
+
+def _class_metrics(
+    model: Model, entries: list[Entry], truth: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> list[Metric]:
+    groups = [entry.group for entry in entries]
+    on = _where(entries)
+    present = sorted({int(number) for number in truth})
+    figures = [
+        with_interval("accuracy", on, accuracy(truth, chosen), groups),
+        with_interval("macro F1", on, macro_f1(truth, chosen, present), groups),
+    ]
+    for number in present:
+        name = f"sensitivity {model.metadata.classes[number]}"
+        figures.append(with_interval(name, on, sensitivity(truth, chosen, number), groups))
+    return figures
+
+
+def _kind_metrics(
+    model: Model, entries: list[Entry], truth: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> list[Metric]:
+    """How often the kind is right where there is a tumor: a missed tumor is a wrong kind."""
+    positive = {model.metadata.classes.index(name) for name in model.metadata.positive}
+    kept = [i for i, number in enumerate(truth) if int(number) in positive]
+    if not kept or len(positive) == 1:
+        return []
+    groups = [entries[i].group for i in kept]
+    on = _where([entries[i] for i in kept])
+    statistic = accuracy(truth[kept], chosen[kept])
+    return [with_interval("tumor kind accuracy", on, statistic, groups)]
+
+
+def _tumor_metrics(
+    model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
+) -> list[Metric]:
+    """Tumor against no tumor: within each source that has both, and over all of them."""
+    names = set(model.metadata.positive) | {TUMOR}
+    columns = [model.metadata.classes.index(name) for name in model.metadata.positive]
+    score = probabilities[:, columns].sum(axis=1)
+    truth = np.array([entry.label in names for entry in entries])
+    parts = [list(range(len(entries)))]
+    parts += [
+        [i for i, entry in enumerate(entries) if entry.source == source]
+        for source in sorted({entry.source for entry in entries})
+    ]
+    figures = []
+    for part in parts:
+        inside = [entries[i] for i in part]
+        if truth[part].all() or not truth[part].any():
+            continue  # one side is empty: there is nothing to tell apart
+        statistic = auroc(truth[part], score[part])
+        figures.append(
+            with_interval("tumor AUROC", _where(inside), statistic, [e.group for e in inside])
+        )
+    return figures
+
+
+def _where(entries: Sequence[Entry]) -> str:
+    """What some images are, in words: ``fold 1 of cheng and br35h``."""
+    sources = list(dict.fromkeys(entry.source for entry in entries))
+    folds = sorted({entry.fold for entry in entries})
+    return f"fold {', '.join(map(str, folds))} of {' and '.join(sources)}"

@@ -1,0 +1,160 @@
+"""MobileNetV2 (Sandler et al., 2018), with the layer names and the padding of Keras.
+
+Names and padding are Keras' so that its official weight files, and the users' own, load layer by
+layer and give the same features. Stride-2 convolutions pad one pixel at the bottom and right
+only, where PyTorch's own implementations pad all four sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BATCH_NORM_EPSILON = 1e-3
+"""Keras' value; PyTorch's own default of 1e-5 would change every feature."""
+
+BATCH_NORM_MOMENTUM = 0.01
+"""Keras writes 0.999 and PyTorch the complement. With the few hundred steps of a fine-tuning,
+0.001 leaves ImageNet's statistics in place, so the running means follow ten times as fast."""
+
+FEATURES = 1280
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A run of inverted residual blocks, a row of table 2 of the paper."""
+
+    expansion: int
+    channels: int
+    blocks: int
+    stride: int
+
+
+STAGES = (
+    Stage(1, 16, 1, 1),
+    Stage(6, 24, 2, 2),
+    Stage(6, 32, 3, 2),
+    Stage(6, 64, 4, 2),
+    Stage(6, 96, 3, 1),
+    Stage(6, 160, 3, 2),
+    Stage(6, 320, 1, 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One inverted residual block, as the names of its layers and what they do."""
+
+    prefix: str
+    expands: bool
+    stride: int
+    residual: bool
+
+
+class MobileNetV2(nn.Module):
+    """The feature extractor, width 1.0, without the top.
+
+    Takes RGB of shape (N, 3, H, W) in [-1, 1] (``x / 127.5 - 1`` of 8-bit values) and gives
+    features of shape (N, 1280, ceil(H / 32), ceil(W / 32)), all at least 0 and at most 6.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocks: list[Block] = []
+        self._conv("Conv1", 3, 32, 3, stride=2)
+        self._norm("bn_Conv1", 32)
+        channels = 32
+        index = 0
+        for stage in STAGES:
+            for position in range(stage.blocks):
+                stride = stage.stride if position == 0 else 1
+                self._add_block(index, channels, stage, stride)
+                channels = stage.channels
+                index += 1
+        self._conv("Conv_1", channels, FEATURES, 1)
+        self._norm("Conv_1_bn", FEATURES)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] → (N, 1280, h, w) in [0, 6]."""
+        x = self._activated("Conv1", "bn_Conv1", image, stride=2)
+        for block in self._blocks:
+            x = self._run_block(block, x)
+        return self._activated("Conv_1", "Conv_1_bn", x)
+
+    def _add_block(self, index: int, channels: int, stage: Stage, stride: int) -> None:
+        prefix = f"block_{index}_" if index else "expanded_conv_"
+        hidden = channels * stage.expansion
+        expands = stage.expansion != 1
+        if expands:
+            self._conv(f"{prefix}expand", channels, hidden, 1)
+            self._norm(f"{prefix}expand_BN", hidden)
+        self._conv(f"{prefix}depthwise", hidden, hidden, 3, stride=stride, groups=hidden)
+        self._norm(f"{prefix}depthwise_BN", hidden)
+        self._conv(f"{prefix}project", hidden, stage.channels, 1)
+        self._norm(f"{prefix}project_BN", stage.channels)
+        residual = stride == 1 and channels == stage.channels
+        self._blocks.append(Block(prefix, expands, stride, residual))
+
+    def _conv(
+        self, name: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.add_module(name, conv)
+
+    def _norm(self, name: str, channels: int) -> None:
+        norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+        self.add_module(name, norm)
+
+    def _activated(self, conv: str, norm: str, x: Tensor, *, stride: int = 1) -> Tensor:
+        return functional.relu6(self._normed(conv, norm, x, stride=stride))
+
+    def _normed(self, conv: str, norm: str, x: Tensor, *, stride: int = 1) -> Tensor:
+        if stride == 2:  # noqa: PLR2004 - the only stride that is padded by hand
+            x = functional.pad(x, _bottom_right(x))
+        result: Tensor = self.get_submodule(norm)(self.get_submodule(conv)(x))
+        return result
+
+    def _run_block(self, block: Block, x: Tensor) -> Tensor:
+        inputs = x
+        name = block.prefix
+        if block.expands:
+            x = self._activated(f"{name}expand", f"{name}expand_BN", x)
+        x = self._activated(f"{name}depthwise", f"{name}depthwise_BN", x, stride=block.stride)
+        x = self._normed(f"{name}project", f"{name}project_BN", x)
+        return inputs + x if block.residual else x
+
+
+def _bottom_right(x: Tensor) -> list[int]:
+    """Keras' ``correct_pad`` for a 3x3 kernel: an even side is padded on its far end only."""
+    height, width = x.shape[-2:]
+    return [width % 2, 1, height % 2, 1]
+
+
+class Classifier(nn.Module):
+    """A grey slice to class logits: MobileNetV2 → global average pooling → dropout → dense.
+
+    Takes (N, 1, H, W) in [0, 1], which is repeated to three channels and scaled to [-1, 1].
+    """
+
+    def __init__(self, classes: int, *, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2()
+        self.dropout = nn.Dropout(dropout)
+        self.predictions = nn.Linear(FEATURES, classes)
+        nn.init.xavier_uniform_(self.predictions.weight)
+        nn.init.zeros_(self.predictions.bias)
+
+    def features(self, image: Tensor) -> Tensor:
+        """(N, 1, H, W) in [0, 1] → (N, 1280, h, w)."""
+        result: Tensor = self.backbone((image * 2 - 1).expand(-1, 3, -1, -1))
+        return result
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 1, H, W) in [0, 1] → logits (N, classes)."""
+        pooled = torch.mean(self.features(image), dim=(2, 3))
+        logits: Tensor = self.predictions(self.dropout(pooled))
+        return logits

@@ -1,0 +1,237 @@
+"""A training run: from a recipe and a folder of data to everything that an export needs.
+
+A run's folder holds ``recipe.json``, ``manifest.csv``, a folder a fit (``select``, which chooses
+the number of epochs on the validation fold, and ``refit``, where the recipe asks for it) with
+checkpoints and curves, ``calibration.json``, ``novelty.npz`` and ``weights.pt``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tumorlens.data import manifest
+from tumorlens.errors import DatasetError, RecipeError
+from tumorlens.train.architectures.mobilenetv2 import Classifier
+from tumorlens.train.calibrate import calibrate, fit_novelty, run_network
+from tumorlens.train.curves import plot_curves
+from tumorlens.train.dataset import load_images
+from tumorlens.train.fit import fit
+from tumorlens.train.keras_bridge import load_keras_weights
+from tumorlens.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tumorlens.data.manifest import Entry
+    from tumorlens.train.dataset import LabelledImages
+    from tumorlens.train.display import Display
+    from tumorlens.train.fit import Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run's files lie, and what it follows."""
+
+    folder: Path
+    recipe: Recipe
+
+    @property
+    def manifest(self) -> Path:
+        """The images, with their folds."""
+        return self.folder / "manifest.csv"
+
+    @property
+    def calibration(self) -> Path:
+        """Temperature and thresholds."""
+        return self.folder / "calibration.json"
+
+    @property
+    def novelty(self) -> Path:
+        """The reference that novelty is measured from."""
+        return self.folder / "novelty.npz"
+
+    @property
+    def weights(self) -> Path:
+        """The network's final weights."""
+        return self.folder / "weights.pt"
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        RecipeError: The folder holds no run.
+    """
+    try:
+        text = (folder / "recipe.json").read_text(encoding="utf-8")
+        return Run(folder, Recipe.model_validate_json(text))
+    except (OSError, ValueError) as error:
+        msg = f"{folder}: no training run ({error}); name the --out folder of `tumorlens train`"
+        raise RecipeError(msg) from error
+
+
+def train(
+    recipe: Recipe,
+    root: Path,
+    folder: Path,
+    *,
+    init: Path | None,
+    device: torch.device,
+    display: Display,
+) -> Run:
+    """Carry out a recipe, or go on with one that was interrupted.
+
+    1. Build the manifest of the recipe's sets, or use the one that the run's folder has.
+    2. Train on all folds but the test and the validation fold; the validation fold chooses the
+       epoch.
+    3. Fit temperature, thresholds and gates on the validation fold with that network.
+    4. Where the recipe says ``refit``, train anew for that many epochs with the validation fold.
+
+    The images of the test fold are never opened.
+
+    Args:
+        recipe: What to do.
+        root: The folder that holds the recipe's sets.
+        folder: Where the run is kept.
+        init: A Keras weight file for the backbone, or None to start from chance.
+        device: Where to compute.
+        display: Shows progress.
+
+    Raises:
+        DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
+    """
+    run = _start(recipe, folder)
+    entries = _entries(run, root, display)
+    used = [e for e in entries if e.fold != recipe.data.test_fold]
+    with display.counting("reading images") as count:
+        images = load_images(root, used, recipe, count)
+    held_out = images.subset({recipe.data.validation_fold})
+    learnt = images.subset({e.fold for e in used} - {recipe.data.validation_fold})
+    _check_sides(recipe, learnt, held_out)
+
+    network = _network(recipe, init, device)
+    fitted = _fit(network, run, "select", learnt, held_out, recipe.fit.epochs, device, display)
+    _calibrate(run, network, learnt, held_out, device)
+    if recipe.fit.refit:
+        network = _network(recipe, init, device)
+        _fit(network, run, "refit", images, None, fitted.best_epoch, device, display)
+    final = run_network(network, images if recipe.fit.refit else learnt, device)
+    reference = fit_novelty(final.features, images if recipe.fit.refit else learnt)
+    np.savez(
+        run.novelty,
+        centres=reference.centres,
+        directions=reference.directions,
+        residual=reference.residual,
+    )
+    torch.save(network.state_dict(), run.weights)
+    return run
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` (CUDA if there is one), ``cpu`` or ``cuda``.
+
+    Raises:
+        RecipeError: ``cuda`` where there is none.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        msg = "--device cuda: no CUDA device is available here; use --device cpu or auto"
+        raise RecipeError(msg)
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def _start(recipe: Recipe, folder: Path) -> Run:
+    """Write the recipe into a new run, or check that the run in the folder follows the same."""
+    file = folder / "recipe.json"
+    if file.is_file():
+        run = open_run(folder)
+        if run.recipe != recipe:
+            msg = (
+                f"{folder}: holds a run of another recipe or with other settings; "
+                "choose another --out, or the same settings to go on with it"
+            )
+            raise RecipeError(msg)
+        return run
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return Run(folder, recipe)
+
+
+def _entries(run: Run, root: Path, display: Display) -> list[Entry]:
+    if not run.manifest.is_file():
+        with display.counting("comparing images") as count:
+            built = manifest.build(
+                root, run.recipe.data.sources, seed=run.recipe.seed, progress=count
+            )
+        manifest.write(built, run.manifest)
+    entries = manifest.load(run.manifest)
+    manifest.verify(entries, root)
+    return entries
+
+
+def _check_sides(recipe: Recipe, learnt: LabelledImages, held_out: LabelledImages) -> None:
+    for side, images in (("training", learnt), ("validation", held_out)):
+        missing = [
+            name
+            for number, name in enumerate(recipe.classes)
+            if not images.allowed[:, number].any()
+        ]
+        if missing:
+            msg = f"the {side} folds hold no image of {', '.join(missing)}"
+            raise DatasetError(msg)
+
+
+def _network(recipe: Recipe, init: Path | None, device: torch.device) -> Classifier:
+    torch.manual_seed(recipe.seed)
+    network = Classifier(len(recipe.classes), dropout=recipe.fit.dropout)
+    if init is not None:
+        load_keras_weights(network.backbone, init)
+    # channels_last makes the depthwise convolutions three times as fast on a CPU
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _fit(
+    network: Classifier,
+    run: Run,
+    name: str,
+    training: LabelledImages,
+    validation: LabelledImages | None,
+    epochs: int,
+    device: torch.device,
+    display: Display,
+) -> Fitted:
+    display.say(f"{name}: {len(training)} images, {epochs} epochs on {device}")
+    with display.fitting(name) as on_step:
+        fitted = fit(
+            network,
+            run.recipe,
+            training,
+            validation,
+            run.folder / name,
+            epochs=epochs,
+            device=device,
+            on_step=on_step,
+            on_epoch=display.epoch,
+        )
+    plot_curves(fitted.curves, fitted.best_epoch, run.folder / name / "curves.png")
+    return fitted
+
+
+def _calibrate(
+    run: Run,
+    network: Classifier,
+    learnt: LabelledImages,
+    held_out: LabelledImages,
+    device: torch.device,
+) -> None:
+    reference = fit_novelty(run_network(network, learnt, device).features, learnt)
+    answers = run_network(network, held_out, device)
+    novelty = reference.distance(answers.features)
+    found = calibrate(answers, held_out, run.recipe, novelty)
+    text = json.dumps(found.model_dump(mode="json"), indent=2)
+    run.calibration.write_text(text + "\n", encoding="utf-8")
