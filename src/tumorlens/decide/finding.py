@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from pydantic.json_schema import SkipJsonSchema
+
+from tumorlens.model.prepare import PlacedMap
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NOTICE = "For research and education only. Not a medical device; not for diagnosis or treatment."
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-PixelMap = SkipJsonSchema[SkipValidation[NDArray[np.float32]]]
+HiddenMap = SkipJsonSchema[InstanceOf[PlacedMap]]
 
 
 class Status(StrEnum):
@@ -48,13 +52,21 @@ class Reason(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """Which model answered: name, version, and SHA-256 of its file."""
+    """Which model answered.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        sha256: SHA-256 of its file.
+        display: Class name → the words that a reader is shown. Not serialised.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     version: str
     sha256: str
+    display: SkipJsonSchema[dict[str, str]] = Field(default={}, exclude=True, repr=False)
 
 
 class ScanInfo(BaseModel):
@@ -114,10 +126,9 @@ class Finding(BaseModel):
         scan: Which slice was answered.
         elapsed_ms: Time from pixels to answer; reading the file is not in it.
         notice: The research-use notice.
-        heatmap: float32 (H, W) over the slice as read, in [0, 1]: the evidence for `heatmap_class`,
-            0 where there is none; None if rejected. Not serialised.
-        heatmap_class: The class that the heatmap is of.
-        mask: float32 (H, W), tumor probability a pixel, where the model gives one. Not serialised.
+        heatmap_class: The class that the heatmap is of; None if rejected.
+        evidence_map: The heatmap at the network's resolution. Not serialised.
+        mask_map: The mask at the network's resolution. Not serialised.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -136,5 +147,22 @@ class Finding(BaseModel):
     scan: ScanInfo
     elapsed_ms: float
     notice: str = NOTICE
-    heatmap: PixelMap | None = Field(default=None, exclude=True, repr=False)
-    mask: PixelMap | None = Field(default=None, exclude=True, repr=False)
+    evidence_map: HiddenMap | None = Field(default=None, exclude=True, repr=False)
+    mask_map: HiddenMap | None = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def heatmap(self) -> NDArray[np.float32] | None:
+        """The evidence for `heatmap_class`, 0 where there is none; None if rejected.
+
+        float32 (H, W) over the slice as read, in [0, 1]. Computed when asked for: a list of
+        Findings stays small however large the slices are.
+        """
+        return None if self.evidence_map is None else self.evidence_map.on_slice()
+
+    @property
+    def mask(self) -> NDArray[np.float32] | None:
+        """The tumor probability of each pixel, where the model gives one.
+
+        float32 (H, W) over the slice as read, in [0, 1]. Computed when asked for.
+        """
+        return None if self.mask_map is None else self.mask_map.on_slice()

@@ -91,6 +91,23 @@ class Prepared:
         return self.placement.box
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedMap:
+    """A map over the network's input, with what it takes to lay it on the slice.
+
+    Attributes:
+        values: float32 (h, w), covering the input evenly.
+        placement: How the input was made from the slice.
+    """
+
+    values: NDArray[np.float32]
+    placement: Placement
+
+    def on_slice(self) -> NDArray[np.float32]:
+        """The map over the slice, float32 (H, W); see `to_slice`."""
+        return to_slice(self.values, self.placement)
+
+
 def prepare(pixels: NDArray[np.float32], spec: InputSpec) -> Prepared:
     """Crop and resize a slice as a model's input spec says.
 

@@ -1,0 +1,194 @@
+"""Numbers become an answer: the one place where a status is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tumorlens.decide.conformal import prediction_set
+from tumorlens.decide.finding import Finding, ModelInfo, Reason, ScanInfo, Status
+from tumorlens.decide.gate import judge_novelty, judge_quality
+from tumorlens.decide.words import class_words, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tumorlens.model.format import ModelMetadata
+    from tumorlens.model.run import Model, RawOutputs
+    from tumorlens.scan.quality import QualityFlag
+    from tumorlens.scan.scan import Scan
+
+# Beyond six decimals a float32 holds no information of a probability.
+DECIMALS = 6
+
+
+def decide(
+    scan: Scan, flags: Sequence[QualityFlag], outputs: RawOutputs | None, model: Model
+) -> Finding:
+    """Answer one slice.
+
+    1. Rejected where the quality gate or the novelty gate says so.
+    2. Else uncertain where a gate says so, where the tumor probability lies strictly between the
+       model's two thresholds, or where its prediction set is not exactly the answer.
+    3. Else a tumor or no tumor, by the thresholds; a tumor's label is its most probable kind.
+
+    Args:
+        scan: The slice.
+        flags: The faults of its picture.
+        outputs: What the network gave for this slice alone; None where it was not run, which is
+            right only for a slice that the quality gate rejects.
+        model: What answered.
+
+    Returns:
+        The Finding, without maps, measurements and time.
+
+    Raises:
+        ValueError: There are no outputs for a slice that is not rejected.
+    """
+    quality = judge_quality(flags)
+    if outputs is None:
+        if quality.status is not Status.REJECTED:
+            msg = f"{scan.name} passes the quality gate, so it needs the network's outputs"
+            raise ValueError(msg)
+        return _finding(scan, model, Status.REJECTED, quality.reasons)
+    numbers = _Numbers.of(outputs, model.metadata)
+    novelty = judge_novelty(numbers.novelty, model.metadata.thresholds)
+    reasons = quality.reasons + novelty.reasons
+    if Status.REJECTED in (quality.status, novelty.status):
+        return _finding(scan, model, Status.REJECTED, reasons, numbers)
+    answer = numbers.answer(model.metadata)
+    reasons += tuple(_threshold_doubts(numbers, answer, model.metadata))
+    reasons += tuple(_set_doubts(numbers, answer, model.metadata))
+    return _finding(scan, model, Status.UNCERTAIN if reasons else answer, reasons, numbers)
+
+
+def model_info(model: Model) -> ModelInfo:
+    """What an answer says of the model that gave it."""
+    metadata = model.metadata
+    return ModelInfo(
+        name=metadata.name,
+        version=metadata.version,
+        sha256=model.sha256,
+        display=metadata.display,
+    )
+
+
+def scan_info(scan: Scan) -> ScanInfo:
+    """What an answer says of the slice."""
+    return ScanInfo(
+        source=scan.source,
+        sha256=scan.sha256,
+        format=scan.format.value,
+        width=scan.width,
+        height=scan.height,
+        spacing_mm=scan.spacing,
+        frame=scan.frame,
+        frame_count=scan.frame_count,
+        position_mm=scan.position,
+        series=scan.series,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What the network gave for one slice, by name.
+
+    Attributes:
+        probabilities: Class → probability.
+        tumor_probability: Sum over the tumor classes.
+        novelty: Distance from the training data.
+        tumor_kind: The most probable tumor class.
+        other_kind: The most probable class that is no tumor.
+        kept: The prediction set, or None where the model has no conformal thresholds.
+    """
+
+    probabilities: dict[str, float]
+    tumor_probability: float
+    novelty: float
+    tumor_kind: str
+    other_kind: str
+    kept: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, outputs: RawOutputs, metadata: ModelMetadata) -> _Numbers:
+        """Name the outputs of a batch of one."""
+        values = [float(value) for value in outputs.probabilities[0]]
+        probabilities = dict(zip(metadata.classes, values, strict=True))
+        others = [name for name in metadata.classes if name not in metadata.positive]
+        limits = metadata.thresholds.conformal
+        return cls(
+            probabilities=probabilities,
+            tumor_probability=min(1.0, sum(probabilities[name] for name in metadata.positive)),
+            novelty=float(outputs.novelty[0]),
+            tumor_kind=max(metadata.positive, key=lambda name: probabilities[name]),
+            other_kind=max(others, key=lambda name: probabilities[name]),
+            kept=None if limits is None else prediction_set(probabilities, limits),
+        )
+
+    def answer(self, metadata: ModelMetadata) -> Status:
+        """The answer by the thresholds alone."""
+        if self.tumor_probability >= metadata.thresholds.tumor:
+            return Status.TUMOR
+        if self.tumor_probability <= metadata.thresholds.no_tumor:
+            return Status.NO_TUMOR
+        return Status.UNCERTAIN
+
+
+def _threshold_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:
+    if answer is not Status.UNCERTAIN:
+        return []
+    limits = metadata.thresholds
+    text = (
+        f"the tumor probability of {percent(numbers.tumor_probability)} is neither low enough "
+        f"({percent(limits.no_tumor)}) nor high enough ({percent(limits.tumor)})"
+    )
+    measure = round(numbers.tumor_probability, DECIMALS)
+    return [Reason(code="between_thresholds", text=text, measure=measure, limit=limits.tumor)]
+
+
+def _set_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:
+    kept = numbers.kept
+    if kept is None:
+        return []
+    names = " or ".join(class_words(name, metadata.display) for name in kept)
+    if len(kept) > 1:
+        return [
+            Reason(code="several_classes", text=f"it can be {names}", measure=len(kept), limit=1)
+        ]
+    if not kept:
+        return [Reason(code="no_class", text="no class fits it well enough", measure=0, limit=1)]
+    expected = {Status.TUMOR: numbers.tumor_kind, Status.NO_TUMOR: numbers.other_kind}
+    if expected.get(answer, kept[0]) != kept[0]:
+        text = f"the probability and the prediction set ({names}) contradict each other"
+        return [Reason(code="contradiction", text=text)]
+    return []
+
+
+def _finding(
+    scan: Scan,
+    model: Model,
+    status: Status,
+    reasons: tuple[Reason, ...],
+    numbers: _Numbers | None = None,
+) -> Finding:
+    """The Finding; without numbers, of a slice that the network did not see."""
+    known: dict[str, object] = {}
+    if numbers is not None:
+        rounded = {name: round(value, DECIMALS) for name, value in numbers.probabilities.items()}
+        known = {
+            "label": numbers.tumor_kind if status is Status.TUMOR else None,
+            "tumor_probability": round(numbers.tumor_probability, DECIMALS),
+            "probabilities": rounded,
+            "prediction_set": numbers.kept or (),
+            "novelty": round(numbers.novelty, DECIMALS),
+        }
+    return Finding.model_validate(
+        {
+            "status": status,
+            "reasons": reasons,
+            "model": model_info(model),
+            "scan": scan_info(scan),
+            "elapsed_ms": 0.0,
+            **known,
+        }
+    )

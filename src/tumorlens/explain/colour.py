@@ -1,0 +1,64 @@
+"""The colours of evidence: from purple over red to yellow, ever lighter.
+
+A section of the cubehelix of Green, "A colour scheme for the display of astronomical intensity
+images", 2011: lightness rises evenly, so equal steps of evidence look equal, also to readers who
+do not see colour and on a grey print.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEVELS = 256
+# Where the helix is entered and how far it turns: the colours no tissue on a grey scan has.
+START, ROTATIONS, SATURATION = 0.4, 0.35, 2.2
+# Neither black, which would hide the scan, nor white, which bright tissue is.
+DARKEST, LIGHTEST = 0.30, 0.85
+# The plane of equal lightness in RGB (Green, equation 2).
+_PLANE = np.array([[-0.14861, 1.78277], [-0.29227, -0.90649], [1.97294, 0.0]])
+
+
+@cache
+def colour_table() -> NDArray[np.float32]:
+    """The colours of `LEVELS` even steps of evidence: float32 (256, 3), RGB in [0, 1]."""
+    step = np.linspace(0.0, 1.0, LEVELS)
+    lightness = DARKEST + (LIGHTEST - DARKEST) * step
+    angle = 2 * np.pi * (START / 3 + ROTATIONS * step)
+    amplitude = SATURATION * lightness * (1 - lightness) / 2
+    turn = np.stack([np.cos(angle), np.sin(angle)])
+    colours = np.clip(lightness + amplitude * (_PLANE @ turn), 0, 1).T
+    table = np.ascontiguousarray(colours, dtype=np.float32)
+    table.setflags(write=False)
+    return table
+
+
+def blend(
+    pixels: NDArray[np.float32], evidence: NDArray[np.float32], opacity: float
+) -> NDArray[np.uint8]:
+    """Colour a slice by its evidence; where there is none, it is left as it is.
+
+    Args:
+        pixels: float32 (H, W) in [0, 1].
+        evidence: float32 (H, W) in [0, 1].
+        opacity: How much of the slice full evidence covers, in [0, 1].
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    grey = np.rint(pixels * 255).astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, axis=2)
+    rows, columns = np.nonzero(evidence > 0)
+    if not rows.size:
+        return picture
+    strength = evidence[rows, columns]
+    colour = colour_table()[np.rint(strength * (LEVELS - 1)).astype(np.intp)] * 255
+    alpha = (opacity * strength)[:, None]
+    mixed = (1 - alpha) * grey[rows, columns, None] + alpha * colour
+    picture[rows, columns] = np.rint(mixed).astype(np.uint8)
+    return picture
