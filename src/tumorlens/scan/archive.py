@@ -144,7 +144,7 @@ class _Member:
         return self.info.file_size
 
 
-class _ReadTooLong(Exception):  # noqa: N818  (never leaves this module)
+class _ReadTooLong(Exception):
     """A single read asked for more than the directory of an archive may take."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 
 _BYTE_TABLE = (np.arange(256) / 255.0).astype(np.float32)
 
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
+
+_ROBUST_PERCENTILES = (0.5, 99.5)
+_LARGEST_SAMPLE = 2**20  # more values than this do not move a percentile that anyone could see
+
 # A picture that spans less of its format's range than this was stored without scaling, as 12-bit
 # data in 16 bits are, and would come out almost black; one that spans more was scaled on purpose.
 _SCALED_SHARE = 0.25
 
 
-def unit_range(values: NDArray[np.generic]) -> NDArray[np.float32]:
+def unit_range(values: NDArray[Any]) -> NDArray[np.float32]:
     """Scale the stored values of a picture to float32 in [0, 1].
 
     8-bit values are divided by 255. Deeper values keep their format's full range (16-bit: 65535;
@@ -36,7 +41,7 @@ def unit_range(values: NDArray[np.generic]) -> NDArray[np.float32]:
     return stretch(values, low, high)
 
 
-def stretch(values: NDArray[np.generic], low: float, high: float) -> NDArray[np.float32]:
+def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """Map `low` to 0 and `high` to 1 linearly, values beyond them clipped; all 0 if they meet."""
     scaled = values.astype(np.float32, order="C")
     if not high > low:
@@ -46,3 +51,40 @@ def stretch(values: NDArray[np.generic], low: float, high: float) -> NDArray[np.
     np.subtract(values, low, out=scaled, casting="unsafe", dtype=np.float64)
     scaled /= np.float32(high - low)
     return np.clip(scaled, 0.0, 1.0, out=scaled)
+
+
+def robust_range(values: NDArray[Any]) -> tuple[float, float]:
+    """The range of values to show where nothing says it: percentiles 0.5 and 99.5.
+
+    The background, all pixels of the smallest value, is left out, since on MRI it can be most of
+    the picture.
+
+    Args:
+        values: Of any shape and real type, all finite, at least one.
+    """
+    flat = values.ravel()
+    step = -(-flat.size // _LARGEST_SAMPLE)
+    flat = flat[::step]
+    lowest = flat.min()
+    shown = flat[flat > lowest]
+    if not shown.size:
+        return float(lowest), float(lowest)
+    low, high = np.percentile(shown, _ROBUST_PERCENTILES)
+    return float(low), float(high)
+
+
+def grey_of_rgb(colours: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+    """Grey by the luma of ITU-R BT.601, and how coloured the picture was.
+
+    Args:
+        colours: (H, W, 3) unsigned integers.
+
+    Returns:
+        float32 (H, W) in [0, 1], and the mean difference of the largest and smallest channel.
+    """
+    top = float(np.iinfo(colours.dtype).max)
+    grey = np.zeros(colours.shape[:2], dtype=np.float32)
+    for channel, weight in enumerate(_LUMA):
+        grey += colours[..., channel] * np.float32(weight / top)
+    spread = colours.max(axis=2) - colours.min(axis=2)
+    return np.clip(grey, 0.0, 1.0, out=grey), float(spread.mean()) / top

@@ -31,6 +31,9 @@ _SKIN, _OUTER_TABLE, _MARROW_OUTSIDE, _MARROW_INSIDE, _INNER_TABLE, _BRAIN = (
 )  # fmt: skip
 
 
+_HALF = 0.5  # a pixel belongs to what covers half of it
+
+
 class DrawnTumor(StrEnum):
     """The tumors that can be drawn, each as it looks at its typical place."""
 
@@ -135,7 +138,7 @@ def _wobble(random: np.random.Generator, angle: Field, strength: float) -> Field
         random.normal(0.0, strength / order) * np.cos(order * angle + random.uniform(0, 2 * np.pi))
         for order in range(2, 7)
     ]
-    return np.sum(waves, axis=0)
+    return np.asarray(np.sum(waves, axis=0))
 
 
 def _layered(depth: Field, brain: Field) -> Field:
@@ -188,7 +191,7 @@ def _ventricles(random: np.random.Generator, across: Field, down: Field) -> Fiel
         for y, direction in ((-0.17, -1.0), (0.17, 1.0))
     ]
     third = _ellipse(across, down, (0.0, 0.03), (0.018, 0.11), 0.0)
-    return np.max([*horns, third], axis=0)
+    return np.asarray(np.max([*horns, third], axis=0))
 
 
 def _with_glioma(random: np.random.Generator, head: _Head) -> tuple[Field, Region]:
@@ -203,7 +206,7 @@ def _with_glioma(random: np.random.Generator, head: _Head) -> tuple[Field, Regio
     picture = _over(picture, _ENHANCING, _inside(away, 1.0, 0.06) * inside_brain)
     ring = random.uniform(0.58, 0.72) + 0.08 * _noise_like(random, head)
     picture = _over(picture, _NECROSIS, _inside(away / ring, 1.0, 0.08) * inside_brain)
-    return picture, (away < 1.0) & (inside_brain > 0.5)
+    return picture, (away < 1.0) & (inside_brain > _HALF)
 
 
 def _with_meningioma(random: np.random.Generator, head: _Head) -> tuple[Field, Region]:
@@ -218,7 +221,7 @@ def _with_meningioma(random: np.random.Generator, head: _Head) -> tuple[Field, R
     body = _inside(away, 1.0, 0.05) * inside_skull
     tail = _inside(away, 1.7, 0.3) * np.exp(-(((head.depth - 0.862) / 0.01) ** 2))
     picture = _over(picture, _MENINGIOMA, np.maximum(body, tail))
-    return picture, (away < 1.0) & (inside_skull > 0.5)
+    return picture, (away < 1.0) & (inside_skull > _HALF)
 
 
 def _with_pituitary(random: np.random.Generator, head: _Head) -> tuple[Field, Region]:
@@ -288,7 +291,7 @@ def _blurred(picture: Field, sigma: float) -> Field:
     size = picture.shape[0]
     down, across = np.fft.fftfreq(size)[:, None] * size, np.fft.rfftfreq(size)[None] * size
     kernel = np.exp(-2.0 * (np.pi * sigma) ** 2 * (down**2 + across**2))
-    return np.fft.irfft2(np.fft.rfft2(picture) * kernel, s=picture.shape)
+    return np.asarray(np.fft.irfft2(np.fft.rfft2(picture) * kernel, s=picture.shape))
 
 
 def _ellipse(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from contextlib import contextmanager
+from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorlens.errors import ScanError, ScanTooLarge, UnreadableScan, UnsupportedScan
+from tumorlens.errors import ScanTooLarge, UnreadableScan, UnsupportedScan
+from tumorlens.scan.damage import named_damage
 from tumorlens.scan.intensity import unit_range
-from tumorlens.scan.quiet import quiet
 from tumorlens.scan.scan import FileFormat, Scan
 
 if TYPE_CHECKING:
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
     from tumorlens.scan.limits import Limits
 
+_PLUGINS = {
+    FileFormat.JPEG: "JpegImage",
+    FileFormat.PNG: "PngImage",
+    FileFormat.BMP: "BmpImage",
+    FileFormat.TIFF: "TiffImage",
+    FileFormat.WEBP: "WebPImage",
+    FileFormat.GIF: "GifImage",
+}
 _EXIF_ORIENTATION = 0x0112
 _ANIMATED = frozenset({FileFormat.GIF, FileFormat.PNG, FileFormat.WEBP})
-
-# What Pillow's decoders raise for damaged data; SyntaxError is its own word for a bad header.
-_DAMAGE = (
-    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, AttributeError,
-    OverflowError, ZeroDivisionError, RuntimeError, AssertionError, struct.error, BufferError,
-)  # fmt: skip
 
 
 def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> Iterator[Scan]:
@@ -48,7 +50,8 @@ def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> 
         UnsupportedScan: It is animated.
         ScanTooLarge: It has more pixels or pages than the limits allow.
     """
-    with _named_damage(name, kind):
+    what = f"the {kind.upper()} data"
+    with named_damage(name, what):
         picture = _open(name, data, kind, limits)
         pages = int(getattr(picture, "n_frames", 1))
         _refuse_animation(name, kind, pages)
@@ -58,7 +61,7 @@ def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> 
         )
     digest = hashlib.sha256(data).hexdigest()
     for page in range(pages):
-        with _named_damage(name, kind):
+        with named_damage(name, what):
             if page:
                 picture.seek(page)
                 _check_size(name, picture.size, limits)
@@ -88,23 +91,12 @@ def _open(name: str, data: bytes, kind: FileFormat, limits: Limits) -> ImageFile
 
 
 def _plugin(kind: FileFormat) -> Callable[[BytesIO], ImageFile.ImageFile]:
-    match kind:
-        case FileFormat.JPEG:
-            from PIL.JpegImagePlugin import JpegImageFile as Plugin
-        case FileFormat.PNG:
-            from PIL.PngImagePlugin import PngImageFile as Plugin
-        case FileFormat.BMP:
-            from PIL.BmpImagePlugin import BmpImageFile as Plugin
-        case FileFormat.TIFF:
-            from PIL.TiffImagePlugin import TiffImageFile as Plugin
-        case FileFormat.WEBP:
-            from PIL.WebPImagePlugin import WebPImageFile as Plugin
-        case FileFormat.GIF:
-            from PIL.GifImagePlugin import GifImageFile as Plugin
-        case _:
-            msg = f"{kind} is not a raster format"
-            raise AssertionError(msg)
-    return Plugin
+    """The class of Pillow that reads a format, imported with nothing else of Pillow's formats."""
+    module = import_module(f"PIL.{_PLUGINS[kind]}Plugin")
+    found: Callable[[BytesIO], ImageFile.ImageFile] = getattr(
+        module, _PLUGINS[kind].replace("Image", "ImageFile")
+    )
+    return found
 
 
 def _check_size(name: str, size: tuple[int, int], limits: Limits) -> None:
@@ -112,11 +104,11 @@ def _check_size(name: str, size: tuple[int, int], limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise ScanTooLarge(
             name,
-            f"{width} × {height} pixels are over the limit of {limits.max_pixels}",
+            f"{width} x {height} pixels are over the limit of {limits.max_pixels}",
             "Make the picture smaller, or raise max_pixels",
         )
     if width <= 0 or height <= 0:
-        raise UnreadableScan(name, f"it has no pixels ({width} × {height})")
+        raise UnreadableScan(name, f"it has no pixels ({width} x {height})")
 
 
 def _refuse_animation(name: str, kind: FileFormat, frames: int) -> None:
@@ -126,7 +118,7 @@ def _refuse_animation(name: str, kind: FileFormat, frames: int) -> None:
         )
 
 
-def _decode(picture: Image.Image) -> tuple[NDArray[np.generic], float]:
+def _decode(picture: Image.Image) -> tuple[NDArray[Any], float]:
     """Grey pixels, of the picture's own depth and range, and how coloured it was."""
     picture.load()
     picture = _upright(picture)
@@ -150,7 +142,7 @@ def _upright(picture: Image.Image) -> Image.Image:
     try:
         turned = picture.getexif().get(_EXIF_ORIENTATION, 1) != 1
         return ImageOps.exif_transpose(picture) if turned else picture
-    except _DAMAGE:  # a broken note beside the pixels does not make the pixels unreadable
+    except Exception:  # noqa: BLE001  (a broken note beside the pixels does not harm the pixels)
         return picture
 
 
@@ -190,18 +182,3 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
-
-
-@contextmanager
-def _named_damage(name: str, kind: FileFormat) -> Iterator[None]:
-    try:
-        with quiet():
-            yield
-    except ScanError:
-        raise
-    except MemoryError as error:
-        raise ScanTooLarge(name, "there is not enough memory to decode it") from error
-    except _DAMAGE as error:
-        raise UnreadableScan(
-            name, f"the {kind.upper()} data are damaged or cut off ({error})", "Get the file again"
-        ) from error

@@ -52,22 +52,26 @@ def read(
     """
     limits = limits or Limits()
     source = source if isinstance(source, Source) else Source.from_path(source)
-    data = source.read_bytes(limits)
+    # The bytes are handed on and not kept: a reader lets go of them as soon as it can.
+    yield from _reader(source.name, source.read_bytes(limits), limits, plane)
+
+
+def _reader(name: str, data: bytes, limits: Limits, plane: Plane) -> Iterator[Scan]:
     match found := sniff(data[:HEAD_BYTES]):
         case None:
-            raise _not_an_image(source.name, data[:HEAD_BYTES])
+            raise _not_an_image(name, data[:HEAD_BYTES])
         case FileFormat.DICOM:
             from tumorlens.scan.dicom import read_dicom
 
-            yield from read_dicom(source.name, data, limits=limits)
+            return read_dicom(name, data, limits=limits)
         case FileFormat.NIFTI:
             from tumorlens.scan.nifti import read_nifti
 
-            yield from read_nifti(source.name, data, limits=limits, plane=plane)
+            return read_nifti(name, data, limits=limits, plane=plane)
         case _:
             from tumorlens.scan.raster import read_raster
 
-            yield from read_raster(source.name, data, found, limits=limits)
+            return read_raster(name, data, found, limits=limits)
 
 
 def _not_an_image(name: str, head: bytes) -> UnreadableScan | UnsupportedScan:

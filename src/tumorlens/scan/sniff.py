@@ -63,6 +63,12 @@ _NAMED_BY_SUFFIX = {
     ".mnc": "a MINC volume (.mnc)",
 }
 
+_BMP_HEADERS = frozenset(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
+
+# A dataset without a preamble starts with its meta information or in the identifying group.
+_DICOM_FIRST_GROUPS = frozenset({0x0002, 0x0008})
+_DICOM_LAST_FIRST_ELEMENT = 0x0060  # Modality; no file starts beyond it
+
 # Value representations that an explicit dataset can start with (DICOM PS3.5, table 6.2-1).
 _DICOM_FIRST_VRS = frozenset({b"UL", b"OB", b"UI", b"CS", b"DA", b"TM", b"LO", b"SH", b"UN"})
 
@@ -132,28 +138,16 @@ def looks_like_text(head: bytes) -> bool:
 
 
 def _is_bmp(head: bytes) -> bool:
-    return len(head) >= 18 and struct.unpack_from("<I", head, 14)[0] in (
-        12,
-        40,
-        52,
-        56,
-        64,
-        108,
-        124,
-    )
+    return head[14:18] in _BMP_HEADERS
 
 
 def _starts_dataset(head: bytes) -> bool:
-    if len(head) < 8:
-        return False
-    for order in "<>":
-        group, element = struct.unpack_from(order + "HH", head)
-        if group not in (0x0002, 0x0008) or element > 0x0060:
-            continue
-        if head[4:6] in _DICOM_FIRST_VRS:
-            return True
-        # Implicit VR has a length of four bytes here: a short even one, for a first element.
-        (length,) = struct.unpack_from(order + "I", head, 4)
-        if length % 2 == 0 and length <= len(head):
-            return True
+    for order in ("<", ">"):
+        element = struct.Struct(order + "HHI")
+        if len(head) < element.size:
+            return False
+        group, number, length = element.unpack_from(head)
+        if group in _DICOM_FIRST_GROUPS and number <= _DICOM_LAST_FIRST_ELEMENT:
+            # Explicit VR names itself; implicit VR has a length here, an even and short one.
+            return head[4:6] in _DICOM_FIRST_VRS or (length % 2 == 0 and length <= len(head))
     return False

@@ -9,7 +9,8 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from tumorlens.errors import ScanError, ScanTooLarge, UnreadableScan, UnsupportedScan
 from tumorlens.scan.limits import Limits, readable_size
@@ -130,12 +131,12 @@ class _File:
     path: str
 
     def open(self) -> BinaryIO:
-        # A pipe would block for ever, and a device never ends.
-        if not stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116  (a str is faster here)
-            if os.path.isdir(self.path):  # noqa: PTH112
-                raise IsADirectoryError
+        mode = Path(self.path).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError
+        if not stat.S_ISREG(mode):  # a pipe would block for ever, and a device never ends
             raise UnsupportedScan(printable(self.path), "it is not a regular file")
-        return cast("BinaryIO", open(self.path, "rb"))  # noqa: PTH123, SIM115
+        return Path(self.path).open("rb")
 
     def size(self) -> int:
-        return os.stat(self.path).st_size  # noqa: PTH116
+        return Path(self.path).stat().st_size

@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from itertools import chain, groupby
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tumorlens.errors import ScanError, UnreadableScan, UnsupportedScan
@@ -27,9 +27,10 @@ __all__ = ["Source", "discover"]
 
 Input = str | os.PathLike[str] | Source
 
-IMAGE_SUFFIXES = tuple(
-    ".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .tif .tiff .webp .gif .dcm .dicom .dic .ima "
-    ".nii .nii.gz .mgz .mgh .nrrd .nhdr .mha .mhd .jp2 .heic .avif".split()
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".webp", ".gif", ".jp2", ".heic", ".avif", ".dcm", ".dicom", ".dic", ".ima"),
+    *(".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd"),
 )
 """A file of these suffixes is taken from a folder as an image, so that a damaged one is named."""
 
@@ -76,7 +77,10 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
 
 
 def _is_group(one: Input) -> bool:
-    return not isinstance(one, Source) and not os.path.isfile(one)
+    try:
+        return not isinstance(one, Source) and not Path(os.fsdecode(one)).is_file()
+    except (OSError, ValueError):  # its own turn names what is wrong with it
+        return False
 
 
 def _candidates(one: Input, limits: Limits) -> Iterator[Source | ScanError]:
@@ -85,18 +89,21 @@ def _candidates(one: Input, limits: Limits) -> Iterator[Source | ScanError]:
         return
     path = os.fsdecode(one)
     try:
-        if os.path.isdir(path):
-            yield from _folder(path, limits)
-        elif os.path.lexists(path) or not glob.has_magic(path):
-            yield from _file_or_archive(Source.from_path(path), limits)
-        else:
-            yield from _pattern(path, limits)
-    except ValueError as error:  # a name that no file can have, such as one with a null byte
+        is_folder, exists = Path(path).is_dir(), os.path.lexists(path)
+    except (OSError, ValueError) as error:  # too long, or with a null byte
         yield UnreadableScan(printable(path), f"no file can have this name ({error})")
+        return
+    if is_folder:
+        yield from _folder(path, limits)
+    elif exists or not glob.has_magic(path):
+        yield from _file_or_archive(Source.from_path(path), limits)
+    else:
+        yield from _pattern(path, limits)
 
 
 def _pattern(pattern: str, limits: Limits) -> Iterator[Source | ScanError]:
-    matches = sorted(glob.iglob(pattern, recursive=True), key=natural_key)
+    # Not Path.glob, which refuses absolute patterns and forgets how the user wrote the folder.
+    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207
     for match in matches:
         yield from _candidates(match, limits)
     if not matches:
@@ -122,8 +129,9 @@ def _walk(top: str, limits: Limits) -> Iterator[Source | ScanError]:
     while pending:
         folder = pending.pop()
         try:
-            status = os.stat(folder)
-            entries = sorted(os.scandir(folder), key=lambda entry: natural_key(entry.name))
+            status = Path(folder).stat()
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: natural_key(entry.name))
         except OSError as error:
             reason = f"the folder cannot be listed ({error.strerror})"
             yield UnreadableScan(printable(folder), reason, "Change its permissions")
