@@ -105,6 +105,16 @@ def to_csv(entries: Sequence[Entry]) -> str:
     return buffer.getvalue()
 
 
+def hash_by_source(entries: Sequence[Entry]) -> dict[str, str]:
+    """Set → SHA-256 of its lines of a manifest: equal only for the same images on one side."""
+    return {
+        source: hashlib.sha256(
+            to_csv([entry for entry in entries if entry.source == source]).encode()
+        ).hexdigest()
+        for source in sorted({entry.source for entry in entries})
+    }
+
+
 def load(path: Path) -> list[Entry]:
     """Read a manifest.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from tumorlens.data import manifest as manifests
 from tumorlens.data.index import TUMOR
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, sensitivity, with_interval
 from tumorlens.model.format import Metric
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import read
+from tumorlens.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorlens.data.manifest import Entry
+    from tumorlens.model.format import ModelMetadata
     from tumorlens.model.run import Model
 
     Progress = Callable[[int, int], None]
@@ -58,6 +62,76 @@ class Evaluation(BaseModel):
     images: int
     metrics: tuple[Metric, ...]
     confusion: Confusion
+
+
+def held_out_entries(
+    metadata: ModelMetadata, root: Path, manifest: Path | None, progress: Progress | None = None
+) -> list[Entry]:
+    """The images of a model's test fold, once it is proven that it did not learn from them.
+
+    The training side of the manifest must hash to what the model file says of its data.
+
+    Args:
+        metadata: Of the model.
+        root: The folder that holds the model's sets.
+        manifest: The manifest of the training run, or None to build it again.
+        progress: Called with (images compared, images in all).
+
+    Raises:
+        DatasetError: The manifest is another one, or its files are missing or changed.
+        RecipeError: The model file does not say how it was trained.
+    """
+    recipe = Recipe.of_model(metadata)
+    sources = recipe.data.sources
+    entries = (
+        manifests.load(manifest)
+        if manifest
+        else manifests.build(root, sources, seed=recipe.seed, progress=progress)
+    )
+    test_fold = recipe.data.test_fold
+    stated = {source.name: source.manifest_sha256 for source in metadata.data}
+    if manifests.hash_by_source([e for e in entries if e.fold != test_fold]) != stated:
+        msg = (
+            f"{manifest or root}: not the images and folds that {metadata.name} was trained on; "
+            "its training images could be among the test images. "
+            "Name the manifest.csv of its training run with --manifest"
+        )
+        raise DatasetError(msg)
+    chosen = [e for e in entries if e.fold == test_fold]
+    manifests.verify(chosen, root)
+    return chosen
+
+
+def save(
+    result: Evaluation,
+    metadata: ModelMetadata,
+    entries: Sequence[Entry],
+    probabilities: NDArray[np.float64],
+    folder: Path,
+) -> None:
+    """Write ``evaluation.json`` and ``predictions.csv`` (a line an image) into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = result.model_dump_json(indent=2) + "\n"
+    (folder / "evaluation.json").write_text(text, encoding="utf-8")
+    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "label", "group", *metadata.classes])
+        for entry, row in zip(entries, probabilities, strict=True):
+            values = [f"{value:.6f}" for value in row]
+            writer.writerow([entry.name, entry.label, entry.group, *values])
+
+
+def load_evaluation(path: Path) -> Evaluation:
+    """Read an ``evaluation.json``.
+
+    Raises:
+        DatasetError: No such file, or not one.
+    """
+    try:
+        return Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{path}: not an evaluation ({error}); `tumorlens evaluate` writes one"
+        raise DatasetError(msg) from error
 
 
 def predict(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
+import logging
 import platform
 import warnings
 from collections import Counter
@@ -16,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from tumorlens.data import manifest
-from tumorlens.errors import ModelIncompatible, RecipeError
+from tumorlens.errors import ModelCorrupt, ModelIncompatible, RecipeError
 from tumorlens.model.format import (
     INPUT_NAME,
     METADATA_KEY,
@@ -25,6 +27,7 @@ from tumorlens.model.format import (
     Metric,
     ModelMetadata,
 )
+from tumorlens.model.registry import REGISTRY_FILE
 from tumorlens.train.architectures.mobilenetv2 import Classifier
 from tumorlens.train.calibrate import Calibration, NoveltyHead, NoveltyReference
 from tumorlens.train.run import open_run
@@ -102,6 +105,28 @@ def export(folder: Path, target: Path, metrics: Sequence[Metric] = ()) -> ModelM
     return metadata
 
 
+def register(model_file: Path, name: str) -> Path:
+    """Publish a model file in the registry of its folder, as the default where it is the first.
+
+    Returns:
+        The registry, ``{"default": name, "models": {name: {"file", "sha256"}}}``.
+
+    Raises:
+        ModelCorrupt: The folder has a registry that cannot be read.
+    """
+    path = model_file.with_name(REGISTRY_FILE)
+    try:
+        registry = json.loads(path.read_text("utf-8")) if path.is_file() else {"models": {}}
+        digest = hashlib.sha256(model_file.read_bytes()).hexdigest()
+        registry["models"][name] = {"file": model_file.name, "sha256": digest}
+    except (ValueError, LookupError, TypeError) as error:
+        msg = f"{path}: not a registry ({error}); mend or delete it"
+        raise ModelCorrupt(msg) from error
+    registry.setdefault("default", name)
+    path.write_text(json.dumps(registry, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
 def assemble(run: Run) -> ExportedClassifier:
     """The network of a finished run, ready to be exported, with its normalisation folded in."""
     for file in (run.weights, run.calibration, run.novelty):
@@ -124,15 +149,15 @@ def describe(run: Run, metrics: Sequence[Metric] = ()) -> ModelMetadata:
     recipe = run.recipe
     entries = [e for e in manifest.load(run.manifest) if e.fold != recipe.data.test_fold]
     calibration = Calibration.model_validate_json(run.calibration.read_text(encoding="utf-8"))
+    hashes = manifest.hash_by_source(entries)
     sources = []
     for name, count in sorted(Counter(e.source for e in entries).items()):
         terms = recipe.sources.get(name)
-        lines = manifest.to_csv([e for e in entries if e.source == name])
         sources.append(
             DataSource(
                 name=name,
                 images=count,
-                manifest_sha256=hashlib.sha256(lines.encode()).hexdigest(),
+                manifest_sha256=hashes[name],
                 licence=terms.licence if terms else _UNKNOWN_TERMS,
                 citation=terms.citation if terms else _UNKNOWN_TERMS,
             )
@@ -185,6 +210,8 @@ def check_parity(content: bytes, exported: nn.Module, image: np.ndarray) -> dict
 def _to_onnx(exported: nn.Module, image: Tensor) -> onnx.ModelProto:
     import onnx
 
+    # PyTorch's exporter tells of torchvision operators that it does not find; none is used.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # PyTorch's exporter warns of its own internals, which nobody here can change.
         warnings.simplefilter("ignore")

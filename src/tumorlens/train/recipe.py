@@ -16,6 +16,8 @@ from tumorlens.model.format import Fraction, InputSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tumorlens.model.format import ModelMetadata
+
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 
@@ -126,6 +128,19 @@ class Recipe(_Strict):
             msg = "at least one class must not be a tumor"
             raise ValueError(msg)
         return self
+
+    @classmethod
+    def of_model(cls, metadata: ModelMetadata) -> Recipe:
+        """The recipe that a model file says it was trained by.
+
+        Raises:
+            RecipeError: It says nothing, or something that is not understood here.
+        """
+        try:
+            return cls.model_validate(metadata.recipe)
+        except ValidationError as error:
+            msg = f"model {metadata.name}: its file does not say how it was trained"
+            raise RecipeError(msg) from error
 
 
 def recipe_names() -> list[str]:

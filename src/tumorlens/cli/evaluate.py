@@ -1,0 +1,68 @@
+"""``tumorlens evaluate``: what a model file scores on images that it has never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tumorlens.cli.extras import training_extra
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tumorlens.evaluate.holdout import Evaluation
+
+EPILOG = """
+**Examples**
+
+`tumorlens evaluate mobilenetv2-4class --data sets/ --out evaluation/`
+
+The manifest is built again from the sets that the model's recipe names, or read from
+`--manifest`. It must be the one that the model was trained with, or the command stops: otherwise
+training images could stand among the test images.
+"""
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Name of an installed model, or a model file.")],
+    data: Annotated[Path, typer.Option(help="The folder that holds the model's sets.")],
+    out: Annotated[Path, typer.Option(help="Where evaluation.json and predictions.csv go.")],
+    manifest: Annotated[
+        Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
+    ] = None,
+) -> None:
+    """Measure a model on the test fold of its own manifest, with 95 % intervals."""
+    with training_extra("Evaluating"):
+        from rich.console import Console
+
+        from tumorlens.evaluate import holdout
+        from tumorlens.train.display import Display
+
+    from tumorlens.model.registry import load_model
+
+    display = Display()
+    loaded = load_model(model, threads=1)
+    with display.counting("comparing images") as count:
+        entries = holdout.held_out_entries(loaded.metadata, data, manifest, count)
+    with display.counting("answering") as count:
+        probabilities = holdout.predict(loaded, data, entries, count)
+    result = holdout.evaluate(loaded, entries, probabilities)
+    holdout.save(result, loaded.metadata, entries, probabilities, out)
+    _show(Console(), result)
+
+
+def _show(console: Console, result: Evaluation) -> None:
+    from rich.table import Table
+
+    figures = Table("figure", "on", "images", "value", "95 % interval", title=result.model)
+    for m in result.metrics:
+        interval = "" if m.low is None or m.high is None else f"{m.low:.3f} to {m.high:.3f}"
+        figures.add_row(m.name, m.on, str(m.count), f"{m.value:.3f}", interval)
+    console.print(figures)
+    confusion = result.confusion
+    table = Table("true \\ chosen", *confusion.classes, title=f"confusion on {confusion.on}")
+    for name, row in zip(confusion.classes, confusion.counts, strict=True):
+        table.add_row(name, *map(str, row))
+    console.print(table)

@@ -1,0 +1,29 @@
+"""Turning a library that is not installed into the two lines that say what to install."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tumorlens.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRAINING_LIBRARIES = frozenset({"torch", "scipy", "sklearn", "h5py", "matplotlib", "onnx"})
+
+
+@contextmanager
+def training_extra(what: str) -> Iterator[None]:
+    """Raise `MissingExtra` where an import inside fails for a library of the train extra.
+
+    Args:
+        what: What needs it, to start a sentence with ("Training").
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in TRAINING_LIBRARIES:
+            raise
+        extra = "train"
+        raise MissingExtra(extra, what) from error

@@ -1,0 +1,57 @@
+"""``tumorlens train``: carry out a recipe on a folder of data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorlens.cli.extras import training_extra
+
+EPILOG = """
+**Examples**
+
+`tumorlens train mobilenetv2-4class --data sets/ --init mobilenet_v2_…_no_top.h5 --out runs/first`
+
+`tumorlens train mobilenetv2-4class --data sets/ --out runs/try --set fit.epochs=2
+--set input.height=128 --set input.width=128`
+
+The same command again goes on where a killed run stopped. `tumorlens export runs/first
+--out first.onnx` makes the model file.
+"""
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="Name of a recipe that comes with TumorLens, or a TOML file.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="The folder that holds the recipe's sets, a folder each.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the run is kept; used again, it is resumed.")],
+    init: Annotated[
+        Path | None, typer.Option(help="Keras weight file (.h5) of the backbone, without the top.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A recipe's value, as key=value; may be given several times."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a model from a recipe: resumable, with curves, never opening the test fold."""
+    with training_extra("Training"):
+        from tumorlens.train import run as run_module
+    from tumorlens.train.display import Display
+    from tumorlens.train.recipe import load_recipe
+
+    display = Display()
+    run = run_module.train(
+        load_recipe(recipe, settings or ()),
+        data,
+        out,
+        init=init,
+        device=run_module.choose_device(device),
+        display=display,
+    )
+    display.say(f"done: {run.folder}; next: tumorlens export {run.folder} --out model.onnx")

@@ -1,0 +1,136 @@
+"""If these fail, ImageNet weights load wrongly and every model starts from a broken network."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from tests.train.keras_features import STORED, WEIGHTS, fixed_image, keras_features
+from tumorlens.errors import ModelCorrupt, ModelNotFound
+from tumorlens.train.architectures.mobilenetv2 import FEATURES, Classifier, MobileNetV2
+from tumorlens.train.keras_bridge import load_keras_weights
+
+KERAS_PARAMETERS = 2_257_984
+"""What `keras.applications` counts, moving statistics included."""
+
+
+@pytest.fixture(scope="module")
+def weights():
+    folder = os.environ.get("TUMORLENS_WEIGHTS")
+    if not folder or not (Path(folder) / WEIGHTS).is_file():
+        pytest.skip("TUMORLENS_WEIGHTS names no folder with the Keras weight file")
+    return Path(folder) / WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def features(weights):
+    network = MobileNetV2()
+    load_keras_weights(network, weights)
+    with torch.inference_mode():
+        image = torch.from_numpy(fixed_image().transpose(2, 0, 1)[None])
+        return network.eval()(image)[0].numpy().transpose(1, 2, 0)
+
+
+def test_features_agree_with_what_keras_gave(features):
+    mine = np.concatenate([features.mean((0, 1))[None], features[3]])
+    assert np.abs(mine - np.load(STORED)).max() < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, with this NumPy
+def test_features_agree_with_keras_where_it_is_installed(features, weights, monkeypatch):
+    if find_spec("keras") is None:
+        pytest.skip("keras is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert np.abs(features - keras_features(weights)).max() < 1e-4
+
+
+def test_it_has_as_many_parameters_as_keras_counts():
+    network = MobileNetV2()
+    statistics = sum(b.numel() for n, b in network.named_buffers() if "running" in n)
+    assert sum(p.numel() for p in network.parameters()) + statistics == KERAS_PARAMETERS
+
+
+@pytest.mark.parametrize("side", [64, 96, 97, 224])
+def test_features_halve_five_times_and_round_up_as_keras_padding_does(side):
+    with torch.inference_mode():
+        shape = MobileNetV2().eval()(torch.zeros(1, 3, side, side)).shape
+    assert shape == (1, FEATURES, -(-side // 32), -(-side // 32))
+
+
+def test_the_classifier_scales_grey_to_what_imagenet_weights_expect():
+    network = Classifier(3, dropout=0.0).eval()
+    image = torch.rand(2, 1, 64, 64)
+    with torch.inference_mode():
+        expected = network.backbone((image * 2 - 1).repeat(1, 3, 1, 1))
+        assert torch.allclose(network.features(image), expected)
+
+
+class TestKerasFiles:
+    def write(self, path, network, change=None):
+        """The network's own weights in Keras' layout, so that reading can be checked exactly."""
+        with h5py.File(path, "w") as file:
+            layers = []
+            for name, module in network.named_children():
+                group = file.create_group(name)
+                arrays = dict(self.keras_arrays(module))
+                for weight, array in arrays.items():
+                    group[f"{name}/{weight}:0"] = array
+                group.attrs["weight_names"] = [f"{name}/{weight}:0" for weight in arrays]
+                layers.append(name)
+            file.attrs["layer_names"] = change(file, layers) if change else layers
+        return path
+
+    def keras_arrays(self, module):
+        state = {name: value.numpy() for name, value in module.state_dict().items()}
+        if isinstance(module, torch.nn.BatchNorm2d):
+            yield "gamma", state["weight"]
+            yield "beta", state["bias"]
+            yield "moving_mean", state["running_mean"]
+            yield "moving_variance", state["running_var"]
+        elif module.groups > 1:
+            yield "depthwise_kernel", state["weight"].transpose(2, 3, 0, 1)
+        else:
+            yield "kernel", state["weight"].transpose(2, 3, 1, 0)
+
+    def test_a_written_file_loads_exactly(self, tmp_path):
+        source, target = MobileNetV2(), MobileNetV2()
+        load_keras_weights(target, self.write(tmp_path / "w.h5", source))
+        for name, value in source.state_dict().items():
+            assert torch.equal(target.state_dict()[name], value), name
+
+    def test_a_missing_layer_is_named(self, tmp_path):
+        path = self.write(tmp_path / "w.h5", MobileNetV2(), lambda _, layers: layers[1:])
+        with pytest.raises(ModelCorrupt, match="no weights for the layers Conv1"):
+            load_keras_weights(MobileNetV2(), path)
+
+    def test_a_file_with_the_top_says_which_file_to_take(self, tmp_path):
+        def add_top(file, layers):
+            group = file.create_group("predictions")
+            group["predictions/kernel:0"] = np.zeros((1280, 1000), np.float32)
+            group.attrs["weight_names"] = ["predictions/kernel:0"]
+            return [*layers, "predictions"]
+
+        path = self.write(tmp_path / "w.h5", MobileNetV2(), add_top)
+        with pytest.raises(ModelCorrupt, match=r"predictions.*no_top"):
+            load_keras_weights(MobileNetV2(), path)
+
+    def test_another_width_is_refused_with_the_shapes(self, tmp_path):
+        def narrow(file, layers):
+            del file["Conv1/Conv1/kernel:0"]
+            file["Conv1/Conv1/kernel:0"] = np.zeros((3, 3, 3, 16), np.float32)
+            return layers
+
+        path = self.write(tmp_path / "w.h5", MobileNetV2(), narrow)
+        with pytest.raises(ModelCorrupt, match=r"Conv1: kernel has shape \(3, 3, 3, 16\)"):
+            load_keras_weights(MobileNetV2(), path)
+
+    def test_what_is_no_weight_file_is_refused(self, tmp_path):
+        (tmp_path / "w.h5").write_text("not HDF5")
+        with pytest.raises(ModelCorrupt, match="not a Keras weight file"):
+            load_keras_weights(MobileNetV2(), tmp_path / "w.h5")
+        with pytest.raises(ModelNotFound, match="no such file"):
+            load_keras_weights(MobileNetV2(), tmp_path / "gone.h5")
