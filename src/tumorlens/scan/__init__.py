@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tumorlens.scan.limits import Limits
 from tumorlens.scan.phantom import DrawnTumor, Phantom, draw_phantom
+from tumorlens.scan.plane import Plane
 from tumorlens.scan.quality import QualityFlag, QualityKind, assess
-from tumorlens.scan.read import Plane, read
+from tumorlens.scan.read import read
 from tumorlens.scan.scan import FileFormat, Scan
 from tumorlens.scan.source import Source
 from tumorlens.scan.sources import discover

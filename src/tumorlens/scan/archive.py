@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tumorlens.errors import ScanTooLarge, UnreadableScan, UnsupportedScan
-from tumorlens.scan.limits import MIB, Limits, readable_size
+from tumorlens.scan.limits import RATIO_FLOOR_BYTES, Limits, readable_size
 from tumorlens.scan.source import Source, named_errors, printable
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ MEMBER_SEPARATOR = "::"
 # The directory of an archive is read in one piece: this much for each member that is allowed is
 # room for long names, and keeps a directory of millions of empty members out of memory.
 _DIRECTORY_BYTES_PER_MEMBER = 400
-
-# Below this size a member cannot hurt, however well it was packed; a blank slice packs 1000 : 1.
-_RATIO_FLOOR_BYTES = 32 * MIB
 
 _ENCRYPTED_FLAG = 0x1
 
@@ -117,7 +114,7 @@ class Archive:
                 "Pack it again with the usual method (deflate)",
             )
         ratio = info.file_size / max(info.compress_size, 1)
-        if info.file_size > _RATIO_FLOOR_BYTES and ratio > self._limits.max_zip_ratio:
+        if info.file_size > RATIO_FLOOR_BYTES and ratio > self._limits.max_zip_ratio:
             raise ScanTooLarge(
                 name,
                 f"it inflates {ratio:.0f} times, to {readable_size(info.file_size)}, as a zip bomb "

@@ -14,6 +14,7 @@ _BYTE_TABLE = (np.arange(256) / 255.0).astype(np.float32)
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
 
 _ROBUST_PERCENTILES = (0.5, 99.5)
+_BLOCK_PIXELS = 2**18  # are converted at once, so that a large picture needs no second copy
 _LARGEST_SAMPLE = 2**20  # more values than this do not move a percentile that anyone could see
 
 # A picture that spans less of its format's range than this was stored without scaling, as 12-bit
@@ -42,15 +43,29 @@ def unit_range(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
-    """Map `low` to 0 and `high` to 1 linearly, values beyond them clipped; all 0 if they meet."""
-    scaled = values.astype(np.float32, order="C")
-    if not high > low:
-        scaled.fill(0.0)
-        return scaled
-    # In float64, so that large offsets keep their small differences.
-    np.subtract(values, low, out=scaled, casting="unsafe", dtype=np.float64)
-    scaled /= np.float32(high - low)
-    return np.clip(scaled, 0.0, 1.0, out=scaled)
+    """Map `low` to 0 and `high` to 1 linearly, values beyond them clipped; all 0 if they meet.
+
+    Args:
+        values: (H, W), of any real type, all finite.
+        low: The value that is shown black.
+        high: The value that is shown white.
+    """
+    shown = np.zeros(values.shape, dtype=np.float32)
+    # Quarters, since the difference of two finite numbers need not be finite.
+    quarter_range = high * 0.25 - low * 0.25
+    if not quarter_range > 0.0 or not np.isfinite(quarter_range):
+        return shown
+    rows = max(_BLOCK_PIXELS // max(values.shape[1], 1), 1)
+    for start in range(0, values.shape[0], rows):
+        block = values[start : start + rows].astype(
+            np.float64
+        )  # keeps small steps on large offsets
+        block *= 0.25
+        block -= low * 0.25
+        block /= quarter_range
+        np.clip(block, 0.0, 1.0, out=block)
+        shown[start : start + rows] = block
+    return shown
 
 
 def robust_range(values: NDArray[Any]) -> tuple[float, float]:

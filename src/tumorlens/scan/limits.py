@@ -8,6 +8,9 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
+RATIO_FLOOR_BYTES = 32 * MIB
+"""Below this size nothing can hurt, however well it was packed; a blank slice packs 1000 : 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

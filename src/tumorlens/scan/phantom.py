@@ -283,7 +283,7 @@ def _smooth_noise(random: np.random.Generator, size: int, scale: float) -> Field
     low = np.minimum(at.astype(np.intp), grid - 2)
     part = at - low
     rows = field[low] * (1 - part)[:, None] + field[low + 1] * part[:, None]
-    return rows[:, low] * (1 - part) + rows[:, low + 1] * part
+    return np.asarray(rows[:, low] * (1 - part) + rows[:, low + 1] * part)
 
 
 def _blurred(picture: Field, sigma: float) -> Field:

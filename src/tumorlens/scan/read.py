@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from tumorlens.errors import UnreadableScan, UnsupportedScan
 from tumorlens.scan.limits import Limits
+from tumorlens.scan.plane import Plane
 from tumorlens.scan.scan import FileFormat, Scan
 from tumorlens.scan.sniff import HEAD_BYTES, looks_like_text, sniff, unsupported_name
 from tumorlens.scan.source import Source
@@ -14,15 +14,6 @@ from tumorlens.scan.source import Source
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-
-
-class Plane(StrEnum):
-    """Which slices of a volume are read."""
-
-    AUTO = "auto"
-    AXIAL = "axial"
-    CORONAL = "coronal"
-    SAGITTAL = "sagittal"
 
 
 def read(
