@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,9 @@ from tumorlens.model.format import (
     ResizePolicy,
     Thresholds,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SIDE = 64
 CLASSES = ("no_tumor", "glioma", "meningioma", "pituitary")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NOTICE = "For research and education only. Not a medical device; not for diagnosis or treatment."
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+# Every field is always written, so the published schema says that a reader can count on it.
+_CONFIG = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 HiddenMap = SkipJsonSchema[InstanceOf[PlacedMap]]
 
 
@@ -43,7 +45,7 @@ class Reason(BaseModel):
         limit: What it was compared with, where there is one.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = _CONFIG
 
     code: str
     text: str
@@ -61,7 +63,7 @@ class ModelInfo(BaseModel):
         display: Class name → the words that a reader is shown. Not serialised.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = _CONFIG
 
     name: str
     version: str
@@ -85,7 +87,7 @@ class ScanInfo(BaseModel):
         series: Equal for the slices of one series or volume, or None.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = _CONFIG
 
     source: str
     sha256: str
@@ -102,7 +104,7 @@ class ScanInfo(BaseModel):
 class Measurements(BaseModel):
     """Size of what the mask marks; in mm² only where the spacing is known."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = _CONFIG
 
     area_pixels: int
     area_mm2: float | None = None
@@ -131,7 +133,7 @@ class Finding(BaseModel):
         mask_map: The mask at the network's resolution. Not serialised.
     """
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    model_config = _CONFIG
 
     record: Literal["finding"] = "finding"
     status: Status

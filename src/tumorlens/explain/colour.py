@@ -58,7 +58,8 @@ def blend(
         return picture
     strength = evidence[rows, columns]
     colour = colour_table()[np.rint(strength * (LEVELS - 1)).astype(np.intp)] * 255
-    alpha = (opacity * strength)[:, None]
+    # Rises fast at first, so that middling evidence is seen on bright tissue, and is 0 at 0.
+    alpha = opacity * (1 - (1 - strength) ** 2)[:, None]
     mixed = (1 - alpha) * grey[rows, columns, None] + alpha * colour
     picture[rows, columns] = np.rint(mixed).astype(np.uint8)
     return picture

@@ -116,6 +116,19 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def runtime_providers() -> list[str]:
+    """What ONNX Runtime could run on here; TumorLens asks it for the CPU.
+
+    Raises:
+        ImportError: ONNX Runtime does not work here.
+    """
+    import onnxruntime
+
+    return [
+        name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
+    ]
+
+
 def _check_version(fields: Any, path: Path) -> None:
     version = fields.get("schema_version", SCHEMA_VERSION) if isinstance(fields, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:

@@ -145,7 +145,7 @@ def _in_folder(folder: Path) -> Iterator[InstalledModel]:
 
 
 def _registered(folder: Path) -> Iterator[InstalledModel]:
-    """The models of a folder's registry: ``{"default": name, "models": {name: {file, sha256}}}``."""
+    """The models of a folder's registry: a default, and name → file and SHA-256."""
     registry = folder / REGISTRY_FILE
     if not registry.is_file():
         return

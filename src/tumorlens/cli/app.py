@@ -1,0 +1,103 @@
+"""The ``tumorlens`` program: its sub-commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from tumorlens._version import __version__
+from tumorlens.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+PROGRAM = "tumorlens"
+COMMANDS = ("predict", "models", "doctor", "train", "evaluate", "export")
+"""The sub-commands in the order of the help: the function of this name in the module of this name
+in this package, with its examples in ``EPILOG``."""
+
+EPILOG = """
+**Examples**
+
+`tumorlens predict scan.jpg` answers one slice.
+
+`tumorlens predict study/ --format json > findings.jsonl` answers all slices of a folder.
+
+`tumorlens predict brain.nii.gz --overlay pictures/` draws where the evidence lies.
+
+`tumorlens doctor` says what works on this machine.
+
+Exit codes: 0 done; 1 some inputs could not be answered; 2 wrong use.
+
+For research and education only. Not a medical device; not for diagnosis or treatment.
+"""
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are asked for.
+
+    So answering a scan does not wait for the libraries of training.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names of all sub-commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one sub-command; None where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"{__package__}.{cmd_name}")
+        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        function = guarded(
+            getattr(module, cmd_name), shows_tracebacks=bool(ctx.params.get("debug"))
+        )
+        single.command(cmd_name, epilog=module.EPILOG)(function)
+        return get_command(single)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+) -> None:
+    """Find tumors in brain MRI, say how sure, show why, and say when it does not know."""
+
+
+def program() -> None:
+    """Run the program and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        _keep_going_on_any_letter(stream)
+    get_command(app)(prog_name=PROGRAM)
+
+
+def _keep_going_on_any_letter(stream: TextIO) -> None:
+    """Let an old terminal show a letter that it does not know as an escape instead of failing."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")

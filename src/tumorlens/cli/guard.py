@@ -1,0 +1,81 @@
+"""What every sub-command does with an error: one line for a person, and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tumorlens.errors import MissingExtra, ModelNotFound, RecipeError, TumorLensError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ExitCode(IntEnum):
+    """What the exit code of the program means.
+
+    The last two are 128 plus the number of the signal, as shells have it.
+    """
+
+    DONE = 0
+    SOME_UNANSWERED = 1
+    WRONG_USE = 2
+    INTERRUPTED = 130
+    READER_GONE = 141
+
+
+# What the user asked for does not exist here; everything else failed while it was done.
+_WRONG_USE = (ModelNotFound, RecipeError, MissingExtra)
+
+
+def guarded(command: Callable[..., Any], *, shows_tracebacks: bool) -> Callable[..., Any]:
+    """A sub-command that tells its errors instead of raising them.
+
+    Args:
+        command: The function of the sub-command.
+        shows_tracebacks: Whether an unexpected error is raised on, for its traceback.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+            sys.stdout.flush()
+        except TumorLensError as error:
+            tell(f"error: {error}")
+            wrong_use = isinstance(error, _WRONG_USE)
+            code = ExitCode.WRONG_USE if wrong_use else ExitCode.SOME_UNANSWERED
+            raise typer.Exit(code) from None
+        except KeyboardInterrupt:
+            tell("stopped")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:
+            _discard_output()
+            raise typer.Exit(ExitCode.READER_GONE) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            if shows_tracebacks:
+                raise
+            tell(
+                f"unexpected error: {type(error).__name__}: {error}. "
+                "Please report it, with what `tumorlens --debug …` shows for the same command."
+            )
+            raise typer.Exit(ExitCode.SOME_UNANSWERED) from None
+
+    return run
+
+
+def tell(text: str) -> None:
+    """Say something on standard error, which never spoils the output."""
+    typer.echo(f"tumorlens: {text}", err=True)
+
+
+def _discard_output() -> None:
+    """Let nothing more be written to a reader that is gone, not even when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,192 @@
+"""``tumorlens predict``: answer scans."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tumorlens.analysis import answer_found, find
+from tumorlens.cli import progress
+from tumorlens.cli.guard import ExitCode, tell
+from tumorlens.cli.tally import Tally
+from tumorlens.cli.writers import Format, writer_for
+from tumorlens.decide.finding import NOTICE
+from tumorlens.errors import ScanError
+from tumorlens.model.registry import installed_models, load_model
+from tumorlens.report.words import one_line
+from tumorlens.scan import Limits, Plane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+
+    from tumorlens.analysis import Answer, Found
+    from tumorlens.report.overlays import OverlayFolder
+
+EPILOG = """
+**Examples**
+
+`tumorlens predict scan.jpg`
+
+`tumorlens predict study/ brain.nii.gz archive.zip "more/*.dcm" --format json > findings.jsonl`
+
+`tumorlens predict study/ --overlay pictures/ --opacity 0.5`
+
+`tumorlens predict scan.png --model my-model.onnx --format csv > findings.csv`
+
+`tumorlens predict --phantom --overlay pictures/` answers a drawing, to try the program.
+
+Exit codes: 0 all inputs answered; 1 some could not be answered (each is named, the others are
+answered); 2 wrong use. An input is also not answered where all of its slices were rejected.
+"""
+
+DEFAULTS = Limits()
+PHANTOM_SEED, PHANTOM_SIZE = 2, 512
+PHANTOM_NAME = "drawn phantom"
+
+
+def _model_names() -> list[str]:
+    return [model.name for model in installed_models()]
+
+
+def predict(
+    *,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...", help="Files, folders, zips or patterns.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Name of an installed model, or a model file.",
+            show_default="the default model",
+            autocompletion=_model_names,
+        ),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", "-f", help="What is written to standard output.")
+    ] = Format.TABLE,
+    overlay: Annotated[
+        Path | None,
+        typer.Option("--overlay", "-o", metavar="DIR", help="Write an overlay a slice there."),
+    ] = None,
+    opacity: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How much full evidence covers the slice.")
+    ] = 0.7,
+    plane: Annotated[
+        Plane, typer.Option(help="Which slices of a NIfTI volume are answered.")
+    ] = Plane.AUTO,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Slices at a time.", show_default="the cores"),
+    ] = None,
+    limit_bytes: Annotated[
+        int, typer.Option(min=1, help="Largest file that is read.")
+    ] = DEFAULTS.max_file_bytes,
+    limit_pixels: Annotated[
+        int, typer.Option(min=1, help="Largest slice that is read.")
+    ] = DEFAULTS.max_pixels,
+    limit_frames: Annotated[
+        int, typer.Option(min=1, help="Most slices of one file.")
+    ] = DEFAULTS.max_frames,
+    limit_zip_ratio: Annotated[
+        float, typer.Option(min=1.0, help="How much smaller a zip may have made a file.")
+    ] = DEFAULTS.max_zip_ratio,
+    phantom: Annotated[
+        bool, typer.Option("--phantom", help="Answer a drawn slice instead of a scan.")
+    ] = False,
+) -> None:
+    """Answer scans: is there a tumor, which kind, how sure, and where the evidence lies."""
+    limits = Limits(
+        max_file_bytes=limit_bytes,
+        max_pixels=limit_pixels,
+        max_frames=limit_frames,
+        max_zip_ratio=limit_zip_ratio,
+    )
+    found = _inputs(paths or [], limits, phantom=phantom)
+    loaded = load_model(model, threads=threads)
+    pictures = _overlay_folder(overlay, opacity)
+    writer = writer_for(form, loaded.metadata.classes)
+    tally = Tally()
+    display, found = _display(form, found)
+    answers = answer_found(found, model=loaded, limits=limits, plane=plane, workers=threads)
+    try:
+        with display as advance:
+            for answer in answers:
+                writer.add(answer.outcome)
+                tally.add(answer.outcome)
+                _draw_or_tell(answer, pictures)
+                advance(_share(answer))
+    finally:
+        # Also when it is stopped: what was answered is not lost.
+        writer.close()
+    tell(tally.summary())
+    if pictures is not None and tally.slices:
+        tell(f"overlays are in {one_line(str(pictures.folder))}")
+    tell(NOTICE)
+    if not tally.is_complete:
+        raise typer.Exit(ExitCode.SOME_UNANSWERED)
+
+
+def _inputs(paths: list[str], limits: Limits, *, phantom: bool) -> Iterable[Found]:
+    if phantom and paths:
+        msg = "give either PATH or --phantom, not both"
+        raise typer.BadParameter(msg)
+    if not phantom and not paths:
+        msg = "name at least one file, folder, zip or pattern (or --phantom)"
+        raise typer.BadParameter(msg)
+    return [_drawn_scan()] if phantom else find(paths, limits=limits)
+
+
+def _drawn_scan() -> Found:
+    import hashlib
+
+    from tumorlens.scan import DrawnTumor, FileFormat, Scan, draw_phantom
+
+    drawing = draw_phantom(PHANTOM_SEED, tumor=DrawnTumor.MENINGIOMA, size=PHANTOM_SIZE)
+    tell("this slice is a drawing, not a scan: its answer says only that the program works")
+    return Scan(
+        pixels=drawing.pixels,
+        source=PHANTOM_NAME,
+        sha256=hashlib.sha256(drawing.pixels.tobytes()).hexdigest(),
+        format=FileFormat.ARRAY,
+    )
+
+
+def _overlay_folder(folder: Path | None, opacity: float) -> OverlayFolder | None:
+    if folder is None:
+        return None
+    from tumorlens.report.overlays import OverlayFolder
+
+    return OverlayFolder(folder, opacity=opacity)
+
+
+def _display(
+    form: Format, found: Iterable[Found]
+) -> tuple[AbstractContextManager[progress.Advance], Iterable[Found]]:
+    """What shows how far it is; a bar must know in advance how many inputs there are."""
+    if not progress.is_terminal_free(writes_output=form is not Format.TABLE):
+        return progress.lines(), found
+    everything = list(found)
+    return progress.bar(len(everything)), everything
+
+
+def _draw_or_tell(answer: Answer, pictures: OverlayFolder | None) -> None:
+    if isinstance(answer.outcome, ScanError):
+        name = type(answer.outcome).__name__
+        sys.stdout.flush()
+        tell(f"{name}: {one_line(str(answer.outcome))}")
+    elif pictures is not None and answer.scan is not None:
+        pictures.write(answer.scan, answer.outcome)
+
+
+def _share(answer: Answer) -> float:
+    """How much of its input an answer is."""
+    return 1.0 if answer.scan is None else 1.0 / answer.scan.frame_count
