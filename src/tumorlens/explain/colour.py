@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVELS = 256
-# Where the helix is entered and how far it turns: the colours no tissue on a grey scan has.
-START, ROTATIONS, SATURATION = 0.4, 0.35, 2.2
+# Where the helix is entered, how far it turns (the colours no tissue on a grey scan has), and how
+# colourful it is: with more, a channel would be cut off, and lightness rise unevenly.
+START, ROTATIONS, SATURATION = 0.4, 0.35, 2.0
 # Neither black, which would hide the scan, nor white, which bright tissue is.
 DARKEST, LIGHTEST = 0.30, 0.85
 # The plane of equal lightness in RGB (Green, equation 2).

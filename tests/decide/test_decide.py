@@ -1,0 +1,224 @@
+"""If these fail, a reader gets the wrong one of the four answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tumorlens.decide.decide import decide
+from tumorlens.decide.finding import NOTICE, Status
+from tumorlens.model.format import Thresholds
+from tumorlens.model.run import Model, RawOutputs
+from tumorlens.scan.quality import QualityFlag, QualityKind
+from tumorlens.scan.scan import FileFormat, Scan
+
+BLANK = QualityFlag(QualityKind.BLANK, 0.0, 0.02)
+BLURRED = QualityFlag(QualityKind.BLURRED, 1.0, 2.0)
+
+
+@pytest.fixture(scope="session")
+def model_with(tiny_model):
+    """A model that is never run, with thresholds of the test's own."""
+
+    def make(**changes):
+        metadata = tiny_model().metadata
+        thresholds = Thresholds(**changes)
+        metadata = metadata.model_copy(update={"thresholds": thresholds})
+        return Model(metadata, "a" * 64, Path("tiny.onnx"), 1, session=None)
+
+    return make
+
+
+def scan(**changes) -> Scan:
+    fields = {
+        "pixels": np.zeros((80, 90), np.float32),
+        "source": "study.zip::a.dcm",
+        "sha256": "b" * 64,
+        "format": FileFormat.DICOM,
+        "spacing": (0.5, 0.6),
+        "frame": 2,
+        "frame_count": 9,
+        "position": -12.5,
+        "series": "1.2",
+    }
+    return Scan(**(fields | changes))
+
+
+def outputs(*probabilities: float, novelty: float = 0.0) -> RawOutputs:
+    return RawOutputs(
+        np.array([probabilities], np.float32),
+        np.zeros((1, 4, 2, 2), np.float32),
+        np.array([novelty], np.float32),
+    )
+
+
+def codes(finding) -> list[str]:
+    return [reason.code for reason in finding.reasons]
+
+
+def test_a_tumor_has_its_most_probable_kind(model_with):
+    finding = decide(scan(), (), outputs(0.1, 0.3, 0.4, 0.2), model_with())
+    assert finding.status is Status.TUMOR
+    assert finding.label == "meningioma"
+    assert finding.tumor_probability == pytest.approx(0.9)
+    assert finding.probabilities == pytest.approx(
+        {"no_tumor": 0.1, "glioma": 0.3, "meningioma": 0.4, "pituitary": 0.2}
+    )
+    assert finding.reasons == ()
+    assert finding.notice == NOTICE
+
+
+def test_no_tumor_has_no_label(model_with):
+    finding = decide(scan(), (), outputs(0.7, 0.1, 0.1, 0.1), model_with())
+    assert (finding.status, finding.label) == (Status.NO_TUMOR, None)
+
+
+def test_a_tumor_is_found_also_where_no_tumor_is_the_most_probable_single_class(model_with):
+    finding = decide(scan(), (), outputs(0.4, 0.2, 0.2, 0.2), model_with())
+    assert finding.status is Status.TUMOR
+
+
+@pytest.mark.parametrize(
+    ("no_tumor", "status"),
+    [
+        (0.1, Status.TUMOR),
+        (0.25, Status.TUMOR),
+        (0.3, Status.UNCERTAIN),
+        (0.7, Status.UNCERTAIN),
+        (0.75, Status.NO_TUMOR),
+        (0.9, Status.NO_TUMOR),
+    ],
+)
+def test_between_the_thresholds_a_person_reads(model_with, no_tumor, status):
+    model = model_with(tumor=0.75, no_tumor=0.25)
+    finding = decide(scan(), (), outputs(no_tumor, 1 - no_tumor, 0, 0), model)
+    assert finding.status is status
+    if status is Status.UNCERTAIN:
+        assert codes(finding) == ["between_thresholds"]
+        assert finding.label is None
+        assert finding.probabilities
+
+
+def test_even_odds_are_called_a_tumor(model_with):
+    finding = decide(scan(), (), outputs(0.5, 0.5, 0, 0), model_with())
+    assert finding.status is Status.TUMOR
+
+
+def test_a_slice_that_the_gate_rejects_has_no_numbers(model_with):
+    finding = decide(scan(), (BLANK,), None, model_with())
+    assert finding.status is Status.REJECTED
+    assert codes(finding) == ["blank"]
+    assert finding.tumor_probability is None
+    assert finding.probabilities == {}
+    assert finding.novelty is None
+
+
+def test_only_a_rejected_slice_may_go_without_outputs(model_with):
+    with pytest.raises(ValueError, match="needs the network's outputs"):
+        decide(scan(), (BLURRED,), None, model_with())
+
+
+def test_a_poor_picture_keeps_its_numbers_and_is_left_to_a_person(model_with):
+    finding = decide(scan(), (BLURRED,), outputs(0.0, 1.0, 0, 0), model_with())
+    assert finding.status is Status.UNCERTAIN
+    assert codes(finding) == ["blurred"]
+    assert finding.tumor_probability == 1.0
+
+
+@pytest.mark.parametrize(("novelty", "status"), [(1.5, Status.UNCERTAIN), (2.5, Status.REJECTED)])
+def test_a_strange_picture_is_doubted_or_rejected(model_with, novelty, status):
+    model = model_with(novelty_uncertain=1.0, novelty_rejected=2.0)
+    finding = decide(scan(), (), outputs(0, 1, 0, 0, novelty=novelty), model)
+    assert finding.status is status
+    assert codes(finding) == ["novelty"]
+    assert finding.novelty == novelty
+
+
+EVEN = dict.fromkeys(("no_tumor", "glioma", "meningioma", "pituitary"), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("limits", "probabilities", "status", "code", "kept"),
+    [
+        (EVEN, (0.1, 0.8, 0.1, 0), Status.TUMOR, [], ("glioma",)),
+        (EVEN, (0.8, 0.1, 0.1, 0), Status.NO_TUMOR, [], ("no_tumor",)),
+        (EVEN, (0.1, 0.45, 0.45, 0), Status.UNCERTAIN, ["no_class"], ()),
+        (
+            EVEN | {"meningioma": 0.9},
+            (0.1, 0.7, 0.2, 0),
+            Status.UNCERTAIN,
+            ["several_classes"],
+            ("glioma", "meningioma"),
+        ),
+        (
+            EVEN | {"glioma": 0.1, "meningioma": 0.7},
+            (0.1, 0.55, 0.35, 0),
+            Status.UNCERTAIN,
+            ["contradiction"],
+            ("meningioma",),
+        ),
+        (
+            EVEN | {"no_tumor": 0.7, "glioma": 0.1},
+            (0.35, 0.65, 0, 0),
+            Status.UNCERTAIN,
+            ["contradiction"],
+            ("no_tumor",),
+        ),
+    ],
+)
+def test_a_prediction_set_must_be_the_answer(model_with, limits, probabilities, status, code, kept):
+    model = model_with(conformal=limits, coverage=0.9)
+    finding = decide(scan(), (), outputs(*probabilities), model)
+    assert (finding.status, codes(finding), finding.prediction_set) == (status, code, kept)
+
+
+@given(
+    st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4).filter(lambda v: sum(v) > 0.01),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 3, width=32),
+    st.sampled_from([(), (BLURRED,)]),
+)
+def test_every_answer_is_one_that_the_thresholds_allow(
+    model_with, weights, one, other, novelty, flags
+):
+    low, high = sorted((one, other))
+    model = model_with(no_tumor=low, tumor=high, novelty_uncertain=1.0, novelty_rejected=2.0)
+    values = np.array(weights) / sum(weights)
+    finding = decide(scan(), flags, outputs(*values, novelty=novelty), model)
+    sure = novelty <= 1 and not flags
+    probability = float(np.float32(values)[1:].sum(dtype=np.float64))
+    match finding.status:
+        case Status.TUMOR:
+            assert sure
+            assert probability >= high - 1e-6
+            assert finding.label in model.metadata.positive
+        case Status.NO_TUMOR:
+            assert sure
+            assert probability <= low + 1e-6
+        case Status.UNCERTAIN:
+            assert finding.reasons
+        case Status.REJECTED:
+            assert novelty > 2
+    assert (finding.label is not None) == (finding.status is Status.TUMOR)
+
+
+def test_an_answer_says_of_which_slice_and_by_which_model(model_with):
+    finding = decide(scan(), (), outputs(1, 0, 0, 0), model_with())
+    assert finding.scan.model_dump() == {
+        "source": "study.zip::a.dcm",
+        "sha256": "b" * 64,
+        "format": "dicom",
+        "width": 90,
+        "height": 80,
+        "spacing_mm": (0.5, 0.6),
+        "frame": 2,
+        "frame_count": 9,
+        "position_mm": -12.5,
+        "series": "1.2",
+    }
+    assert finding.model.model_dump() == {"name": "tiny", "version": "1.2", "sha256": "a" * 64}
