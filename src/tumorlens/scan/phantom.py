@@ -22,7 +22,7 @@ SMALLEST_SIZE = 32
 
 # Grey levels of the tissues on a T1-weighted slice after contrast, as shares of the brightest.
 _AIR, _FLUID, _BONE, _MARROW, _SCALP = 0.0, 0.14, 0.05, 0.34, 0.72
-_GREY_MATTER, _WHITE_MATTER, _DEEP_NUCLEI = 0.42, 0.58, 0.47
+_GREY_MATTER, _WHITE_MATTER, _DEEP_NUCLEI = 0.39, 0.56, 0.45
 _ENHANCING, _NECROSIS, _OEDEMA, _MENINGIOMA, _PITUITARY = 0.95, 0.2, 0.43, 0.9, 0.84
 
 # The layers of the head as shares of the way from its centre to the skin.
@@ -151,16 +151,17 @@ def _layered(depth: Field, brain: Field) -> Field:
 
 def _brain(random: np.random.Generator, across: Field, down: Field, depth: Field) -> Field:
     size = depth.shape[0]
-    folds = _smooth_noise(random, size, 0.035)
-    # Sulci follow the zero lines of a smooth field, and end some way into the brain.
-    reach = np.clip((depth - 0.5) / 0.3, 0.0, 1.0)
-    sulcus = np.exp(-((folds / 0.28) ** 2)) * reach
-    rim = np.clip((depth - 0.77) / 0.05, 0.0, 1.0)
-    cortex = np.maximum(np.exp(-((folds / 0.75) ** 2)) * np.clip(reach * 1.4, 0, 1), rim)
-    brain = _over(np.full(depth.shape, _WHITE_MATTER), _GREY_MATTER, cortex)
-    brain += 0.012 * _smooth_noise(random, size, 0.02)
+    # Sulci follow the zero lines of a smooth field that is finer near the surface, with cortex
+    # on both sides, and end some way into the brain.
+    folds = _smooth_noise(random, size, 0.016) + 0.7 * _smooth_noise(random, size, 0.03)
+    reach = np.clip((depth - 0.42) / 0.3 + 0.25 * _smooth_noise(random, size, 0.05), 0.0, 1.0)
+    rim = np.clip((depth - 0.79) / 0.03, 0.0, 1.0)
+    cortex = np.maximum(np.exp(-((folds / 0.62) ** 4)) * np.clip(reach * 2.0, 0.0, 1.0), rim)
+    sulcus = np.exp(-((folds / 0.24) ** 2)) * reach**2
+    brain = np.full(depth.shape, _WHITE_MATTER) + 0.008 * _smooth_noise(random, size, 0.02)
+    brain = _over(brain, _GREY_MATTER, cortex)
     brain = _over(brain, _DEEP_NUCLEI, _nuclei(random, across, down))
-    brain = _over(brain, _FLUID, 0.85 * np.clip(sulcus * 1.1 - 0.25, 0.0, 1.0))
+    brain = _over(brain, _FLUID, 0.9 * np.clip(sulcus * 1.3 - 0.25, 0.0, 1.0))
     fissure, beside = _fissure(random, across, down)
     brain = _over(_over(brain, _GREY_MATTER, beside), _FLUID, fissure)
     return _over(brain, _FLUID, _ventricles(random, across, down))
@@ -183,14 +184,16 @@ def _fissure(random: np.random.Generator, across: Field, down: Field) -> tuple[F
 
 
 def _ventricles(random: np.random.Generator, across: Field, down: Field) -> Field:
-    width, length = random.uniform(0.035, 0.06), random.uniform(0.15, 0.2)
-    spread = random.uniform(0.09, 0.11)
-    horns = [
-        _ellipse(across, down, (side * spread, y), (width, length), -side * direction * 0.42)
-        for side in (-1, 1)
-        for y, direction in ((-0.17, -1.0), (0.17, 1.0))
-    ]
-    third = _ellipse(across, down, (0.0, 0.03), (0.018, 0.11), 0.0)
+    """Two horns in front and two behind, bent away from the midline, and the slit between."""
+    width, length = random.uniform(0.028, 0.05), random.uniform(0.13, 0.17)
+    spread, bend = random.uniform(0.07, 0.09), random.uniform(0.9, 1.3)
+    horns = []
+    for side in (-1.0, 1.0):
+        for middle, lean, shift in ((-0.17, 0.35, 0.0), (0.2, -0.55, 0.045)):
+            bent = across - side * bend * (down - middle) ** 2
+            centre = (side * (spread + shift), middle)
+            horns.append(_ellipse(bent, down, centre, (width, length), side * lean))
+    third = _ellipse(across, down, (0.0, 0.04), (0.014, 0.09), 0.0)
     return np.asarray(np.max([*horns, third], axis=0))
 
 
@@ -276,7 +279,7 @@ def _smooth_noise(random: np.random.Generator, size: int, scale: float) -> Field
 
     Drawn on a grid of its own, so that a seed gives the same head at every size.
     """
-    grid = 256
+    grid = 128
     field = _blurred(random.normal(size=(grid, grid)), scale)
     field = (field - field.mean()) / field.std()
     at = np.clip((np.arange(size) + 0.5) / size * grid - 0.5, 0, grid - 1)

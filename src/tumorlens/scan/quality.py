@@ -129,7 +129,7 @@ def _reduced(pixels: Picture, side: int) -> Picture:
     rows, columns = pixels.shape[0] // factor, pixels.shape[1] // factor
     inner = pixels[: rows * factor, : columns * factor]
     flat = inner.reshape(rows, factor, -1).sum(axis=1, dtype=np.float32)
-    boxes = flat.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
+    boxes: Picture = flat.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
     boxes /= np.float32(factor * factor)
     return boxes
 
