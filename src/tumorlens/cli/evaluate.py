@@ -56,10 +56,12 @@ def evaluate(
 def _show(console: Console, result: Evaluation) -> None:
     from rich.table import Table
 
+    from tumorlens.evaluate.tables import interval
+
     figures = Table("figure", "on", "images", "value", "95 % interval", title=result.model)
     for m in result.metrics:
-        interval = "" if m.low is None or m.high is None else f"{m.low:.3f} to {m.high:.3f}"
-        figures.add_row(m.name, m.on, str(m.count), f"{m.value:.3f}", interval)
+        limits = interval(m.low, m.high)
+        figures.add_row(m.name, m.on, str(m.count), f"{m.value:.3f}", limits)
     console.print(figures)
     confusion = result.confusion
     table = Table("true \\ chosen", *confusion.classes, title=f"confusion on {confusion.on}")

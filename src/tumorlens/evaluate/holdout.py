@@ -14,6 +14,7 @@ from tumorlens.data import manifest as manifests
 from tumorlens.data.index import TUMOR
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, sensitivity, with_interval
+from tumorlens.evaluate.tables import to_markdown
 from tumorlens.model.format import Metric
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import read
@@ -109,10 +110,11 @@ def save(
     probabilities: NDArray[np.float64],
     folder: Path,
 ) -> None:
-    """Write ``evaluation.json`` and ``predictions.csv`` (a line an image) into a folder."""
+    """Write ``evaluation.json``, ``evaluation.md`` and ``predictions.csv`` (a line an image)."""
     folder.mkdir(parents=True, exist_ok=True)
     text = result.model_dump_json(indent=2) + "\n"
     (folder / "evaluation.json").write_text(text, encoding="utf-8")
+    (folder / "evaluation.md").write_text(to_markdown(result), encoding="utf-8")
     with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "label", "group", *metadata.classes])
