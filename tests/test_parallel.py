@@ -47,10 +47,8 @@ def test_few_items_are_held_however_many_there_are(workers):
             yield number
 
     streams = (Stream(items(5)) for _ in range(10**9))
-    emitted = 0
     results = in_order(streams, str, workers=workers)
-    for _ in islice(results, 300):
-        emitted += 1
+    for emitted, _ in enumerate(islice(results, 300), 1):
         assert made - emitted <= workers * WAITING_A_WORKER + workers
     results.close()
 
