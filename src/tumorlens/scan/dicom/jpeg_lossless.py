@@ -287,7 +287,7 @@ def _predicted(differences: Words, predictor: _Predictor, initial: int) -> Words
 
     The first row is predicted from the left, the first column from above, whatever the predictor.
     """
-    differences[0, 0] += np.uint16(initial)
+    differences[0, :1] += np.uint16(initial)  # as an array, which wraps without a warning
     if predictor is _Predictor.LEFT:
         differences[:, 0] = _running_sum(differences[:, 0])
         return _running_sum(differences)
