@@ -31,7 +31,7 @@ def python_blocks():
 
 
 @bundled
-@pytest.mark.parametrize("code", python_blocks())
+@pytest.mark.parametrize("code", list(python_blocks()))
 def test_every_python_example_runs(code, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

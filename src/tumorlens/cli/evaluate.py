@@ -19,6 +19,9 @@ EPILOG = """
 
 `tumorlens evaluate mobilenetv2-4class --data sets/ --out evaluation/`
 
+`tumorlens evaluate mobilenetv2-4class --data sets/ --out evaluation/ --unseen tcia_btp` also
+measures tumor against no tumor on a set that the model learnt nothing from.
+
 The manifest is built again from the sets that the model's recipe names, or read from
 `--manifest`. It must be the one that the model was trained with, or the command stops: otherwise
 training images could stand among the test images.
@@ -31,6 +34,10 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Where evaluation.json and predictions.csv go.")],
     manifest: Annotated[
         Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
+    ] = None,
+    unseen: Annotated[
+        list[str] | None,
+        typer.Option(help="A set in --data that the model has not seen; may be given again."),
     ] = None,
 ) -> None:
     """Measure a model on the test fold of its own manifest, with 95 % intervals."""
@@ -49,6 +56,13 @@ def evaluate(
     with display.counting("answering") as count:
         probabilities = holdout.predict(loaded, data, entries, count)
     result = holdout.evaluate(loaded, entries, probabilities)
+    if unseen:
+        with display.counting("comparing images") as count:
+            others = holdout.unseen_entries(loaded.metadata, data, unseen, count)
+        with display.counting("answering") as count:
+            answers = holdout.predict(loaded, data, others, count)
+        figures = holdout.evaluate_unseen(loaded, others, answers)
+        result = result.model_copy(update={"metrics": (*result.metrics, *figures)})
     holdout.save(result, loaded.metadata, entries, probabilities, out)
     _show(Console(), result)
 

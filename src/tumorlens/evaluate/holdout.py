@@ -103,6 +103,48 @@ def held_out_entries(
     return chosen
 
 
+def unseen_entries(
+    metadata: ModelMetadata, root: Path, sources: Sequence[str], progress: Progress | None = None
+) -> list[Entry]:
+    """The images of sets that the model learnt nothing from: one file of each distinct picture.
+
+    Raises:
+        DatasetError: The model was trained on one of them, or one cannot be used.
+    """
+    learnt = {source.name for source in metadata.data}
+    if seen := sorted(learnt & set(sources)):
+        msg = f"{metadata.name} was trained on {', '.join(seen)}; name sets that it has not seen"
+        raise DatasetError(msg)
+    return manifests.build(root, sources, seed=0, progress=progress)
+
+
+def evaluate_unseen(
+    model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
+) -> list[Metric]:
+    """Tumor against no tumor on sets that the model has not seen, each set by itself.
+
+    This is what tells a model that has learnt tumors from one that has learnt collections: within
+    one set, tumor and tumor-free pictures differ by the tumor only.
+    """
+    score, truth = _tumor_scores(model, entries, probabilities)
+    figures = []
+    for source in sorted({entry.source for entry in entries}):
+        part = [i for i, entry in enumerate(entries) if entry.source == source]
+        if truth[part].all() or not truth[part].any():
+            continue  # one side is empty: there is nothing to tell apart
+        groups = [entries[i].group for i in part]
+        on = f"{source}, never seen"
+        called = (score[part] >= model.metadata.thresholds.tumor).astype(np.intp)
+        actual = truth[part].astype(np.intp)
+        for name, statistic in (
+            ("tumor AUROC", auroc(truth[part], score[part])),
+            ("tumor sensitivity", sensitivity(actual, called, 1)),
+            ("tumor specificity", sensitivity(actual, called, 0)),
+        ):
+            figures.append(with_interval(name, on, statistic, groups))
+    return figures
+
+
 def save(
     result: Evaluation,
     metadata: ModelMetadata,
@@ -238,10 +280,7 @@ def _tumor_metrics(
     model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
 ) -> list[Metric]:
     """Tumor against no tumor: within each source that has both, and over all of them."""
-    names = set(model.metadata.positive) | {TUMOR}
-    columns = [model.metadata.classes.index(name) for name in model.metadata.positive]
-    score = probabilities[:, columns].sum(axis=1)
-    truth = np.array([entry.label in names for entry in entries])
+    score, truth = _tumor_scores(model, entries, probabilities)
     parts = [list(range(len(entries)))]
     parts += [
         [i for i, entry in enumerate(entries) if entry.source == source]
@@ -257,6 +296,16 @@ def _tumor_metrics(
             with_interval("tumor AUROC", _where(inside), statistic, [e.group for e in inside])
         )
     return figures
+
+
+def _tumor_scores(
+    model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The tumor probability of each image, and whether it shows a tumor."""
+    names = set(model.metadata.positive) | {TUMOR}
+    columns = [model.metadata.classes.index(name) for name in model.metadata.positive]
+    truth = np.array([entry.label in names for entry in entries])
+    return probabilities[:, columns].sum(axis=1), truth
 
 
 def _where(entries: Sequence[Entry]) -> str:
