@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tumorlens.errors import ScanError, ScanTooLarge, UnreadableScan
+from tumorlens.errors import ScanTooLarge, TumorLensError, UnreadableScan
 from tumorlens.scan.quiet import quiet
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def named_damage(name: str, what: str) -> Iterator[None]:
     Raises:
         UnreadableScan: The library raised anything at all but the two below.
         ScanTooLarge: Memory ran out.
-        ScanError: One that was raised inside is passed on.
+        TumorLensError: One that was raised inside is passed on.
     """
     try:
         with quiet():
             yield
-    except ScanError:
+    except TumorLensError:
         raise
     except MemoryError as error:
         raise ScanTooLarge(

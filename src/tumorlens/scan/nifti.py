@@ -132,10 +132,9 @@ def read_nifti(name: str, data: bytes, *, limits: Limits, plane: Plane) -> Itera
 
 
 def _open(name: str, data: bytes, limits: Limits) -> _Volume:
-    if data.startswith(_GZIP_MAGIC):
-        head = zlib.decompressobj(_GZIP_WINDOW).decompress(data, _HEADER_BYTES)
-    else:
-        head = data[:_HEADER_BYTES]
+    is_packed = data.startswith(_GZIP_MAGIC)
+    head = bytes(_inflated(name, data, _HEADER_BYTES, limits)) if is_packed else data
+    head = head[:_HEADER_BYTES]
     _refuse_other_kinds(name, head)
     header = _header(head)
     dtype, shape = _dtype(name, header), _shape(name, header)
@@ -148,7 +147,6 @@ def _open(name: str, data: bytes, limits: Limits) -> _Volume:
             f"{readable_size(limits.max_volume_bytes)}",
             "Raise max_volume_bytes if this is a scan",
         )
-    is_packed = data.startswith(_GZIP_MAGIC)
     whole = _inflated(name, data, end, limits) if is_packed else data
     if len(whole) < end:
         raise UnreadableScan(
@@ -226,7 +224,7 @@ def _affine(name: str, header: Any) -> NDArray[np.float64]:
 
 
 def _inflated(name: str, data: bytes, end: int, limits: Limits) -> bytearray:
-    """The gzipped bytes up to the last voxel; files made of several gzip members are read on."""
+    """The gzipped bytes up to an end; files made of several gzip members are read on."""
     inflated = bytearray()
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     for start in range(0, len(data), _PIECE_BYTES):
