@@ -18,8 +18,8 @@ streams_of_items = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(streams_of_items, st.integers(1, 5), st.randoms())
-def test_results_come_in_the_order_of_their_items(inputs, workers, random):
+@given(streams_of_items, st.integers(1, 5), st.randoms(), st.integers(0, 6))
+def test_results_come_in_the_order_of_their_items(inputs, workers, random, large):
     pauses = [random.choice((0, 0, 0.001)) for _ in range(60)]
 
     def items(numbers):
@@ -33,7 +33,8 @@ def test_results_come_in_the_order_of_their_items(inputs, workers, random):
 
     streams = (Stream(items(numbers), is_heavy=heavy) for numbers, heavy in inputs)
     expected = [number * 10 for numbers, _ in inputs for number in numbers]
-    assert list(in_order(streams, work, workers=workers)) == expected
+    results = in_order(streams, work, workers=workers, is_large=lambda number: number >= large)
+    assert list(results) == expected
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -91,6 +92,27 @@ def test_heavy_inputs_are_never_open_together():
     streams = (Stream(heavy(), is_heavy=True) for _ in range(6))
     assert len(list(in_order(streams, str, workers=4))) == 18
     assert max(together) == 1
+
+
+def test_nothing_is_made_while_a_large_item_waits():
+    made, given_out = [], []
+
+    def items(numbers):
+        for number in numbers:
+            made.append(number)
+            yield number
+
+    streams = (Stream(items([index])) for index in range(1000))
+    results = in_order(streams, lambda x: x, workers=3, is_large=lambda number: number >= 50)
+    for number in results:
+        given_out.append(number)
+        if number > 60:  # none but the one for each thread that was in hand at the change
+            time.sleep(0.001)
+            assert len(made) - len(given_out) <= 1
+        if number == 80:
+            break
+    results.close()
+    assert given_out == list(range(81))
 
 
 @pytest.mark.parametrize("workers", [1, 3])

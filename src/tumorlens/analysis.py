@@ -37,6 +37,8 @@ Found: TypeAlias = "Source | Scan | NDArray[np.generic] | ScanError"
 # A file of more bytes than this is a volume or a very large picture, and takes many times as much
 # memory while it is read: such files are read one after another.
 HEAVY_BYTES = 4 * 2**20
+# A slice of more pixels than this (16 MiB) is held alone; slices of MRI have at most a quarter.
+LARGE_PIXELS = 2**22
 
 ARRAY_NAME = "array"
 
@@ -148,7 +150,12 @@ def answer_found(
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     streams = (_stream(one, limits, plane) for one in found)
-    return in_order(streams, partial(_answer, model=loaded), workers=workers or available_cores())
+    return in_order(
+        streams,
+        partial(_answer, model=loaded),
+        workers=workers or available_cores(),
+        is_large=_is_large,
+    )
 
 
 def answer_scan(scan: Scan, model: Model) -> Finding:
@@ -190,6 +197,10 @@ def _answer(item: Scan | ScanError, model: Model) -> Answer:
     if isinstance(item, ScanError):
         return Answer(item)
     return Answer(answer_scan(item, model), item)
+
+
+def _is_large(item: Scan | ScanError) -> bool:
+    return isinstance(item, Scan) and item.pixels.size > LARGE_PIXELS
 
 
 def _stream(found: Found, limits: Limits | None, plane: Plane) -> Stream[Scan | ScanError]:

@@ -44,14 +44,24 @@ class _Opened(Generic[Item, Result]):
     asked: int = 0
     emitted: int = 0
     waiting: dict[int, Result] = field(default_factory=dict)
+    large: set[int] = field(default_factory=set)
 
     @property
     def is_finished(self) -> bool:
         return self.is_ended and self.emitted == self.asked
 
 
+def never(_: object) -> bool:
+    """No item is large."""
+    return False
+
+
 def in_order(
-    streams: Iterable[Stream[Item]], work: Callable[[Item], Result], *, workers: int
+    streams: Iterable[Stream[Item]],
+    work: Callable[[Item], Result],
+    *,
+    workers: int,
+    is_large: Callable[[Item], bool] = never,
 ) -> Iterator[Result]:
     """Apply `work` to every item of every stream, and give the results in their order.
 
@@ -62,12 +72,14 @@ def in_order(
         streams: The inputs; taken lazily, from any of the threads but never from two at once.
         work: What is done with an item; called from several threads.
         workers: How many threads; with 1, all is done in the caller's.
+        is_large: Whether an item, once made, takes so much memory that no further one should be
+            made before its result is given.
     """
     if workers == 1:
         for stream in streams:
             yield from map(work, stream.items)
         return
-    crew = _Crew(iter(streams), work, workers)
+    crew = _Crew(iter(streams), work, is_large, workers)
     try:
         yield from crew.results()
     finally:
@@ -83,9 +95,14 @@ class _Crew(Generic[Item, Result]):
     """
 
     def __init__(
-        self, streams: Iterator[Stream[Item]], work: Callable[[Item], Result], workers: int
+        self,
+        streams: Iterator[Stream[Item]],
+        work: Callable[[Item], Result],
+        is_large: Callable[[Item], bool],
+        workers: int,
     ) -> None:
         self._work = work
+        self._is_large = is_large
         self._streams = streams
         self._next: Stream[Item] | None = None
         self._opened: deque[_Opened[Item, Result]] = deque()
@@ -114,8 +131,10 @@ class _Crew(Generic[Item, Result]):
                 head = self._opened[0]
                 if head.is_finished:
                     self._opened.popleft()
+                    self._changed.notify_all()
                     continue
                 result = head.waiting.pop(head.emitted)
+                head.large.discard(head.emitted)
                 head.emitted += 1
                 self._room += 1
                 self._changed.notify_all()
@@ -155,6 +174,7 @@ class _Crew(Generic[Item, Result]):
             stream.is_ended = not items
             position = stream.asked
             stream.asked += len(items)
+            stream.large.update(position for item in items if self._is_large(item))
             self._room += not items
             self._changed.notify_all()
         for item in items:
@@ -193,13 +213,20 @@ class _Crew(Generic[Item, Result]):
     def _can_claim(self) -> bool:
         if self._is_stopped or self._is_done():
             return True
-        if self._room == 0:
+        if self._room == 0 or self._must_wait_for_large():
             return False
         if self._free() is not None:
             return True
         if self._is_opening or self._is_exhausted:
             return False
         return self._next is None or self._may_open(self._next)
+
+    def _must_wait_for_large(self) -> bool:
+        """Whether a large item must be given first; not if it waits for the earliest stream."""
+        if not any(one.large for one in self._opened):
+            return False
+        head = self._opened[0]
+        return head.is_ended or head.is_asked or head.asked > head.emitted
 
     def _free(self) -> _Opened[Item, Result] | None:
         open_ones = (one for one in self._opened if not one.is_asked and not one.is_ended)
