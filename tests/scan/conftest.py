@@ -75,7 +75,7 @@ def dicom(pixels: NDArray[Any] | None, *, preamble: bool = True, **elements: Any
         dataset["PixelData"].is_undefined_length = frames is not None
     for keyword, value in elements.items():
         if value is None:
-            delattr(dataset, keyword)
+            dataset.pop(keyword, None)
         else:
             setattr(dataset, keyword, value)
     dataset.file_meta = FileMetaDataset()

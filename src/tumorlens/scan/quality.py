@@ -172,10 +172,12 @@ def _white_share(pixels: Picture) -> float:
 
 
 # A line of pixels is a strip between panels where nearly all of it is of one level; panels are
-# a fifth of the picture or more, and what parts them at least a hundredth.
+# a fifth of the picture or more, or a tenth where there are three or more in a line; what parts
+# them is at least a hundredth.
 _OUTERMOST = 0.03  # of a line: noise, or a letter in the margin
 _EVEN_RANGE = 0.12  # of the picture's own range
-_SMALLEST_PANEL, _THINNEST_STRIP = 0.2, 0.01
+_SMALLEST_OF_TWO, _SMALLEST_OF_MANY, _MANY = 0.2, 0.1, 3
+_THINNEST_STRIP = 0.01
 
 
 def _panel_count(picture: Picture, spread: float) -> float:
@@ -197,7 +199,11 @@ def _run_count(is_filled: NDArray[np.bool_]) -> int:
     parted = starts[1:] - ends[:-1] >= max(_THINNEST_STRIP * is_filled.size, 1.0)
     starts = np.concatenate((starts[:1], starts[1:][parted]))
     ends = np.concatenate((ends[:-1][parted], ends[-1:]))
-    return max(int(np.count_nonzero(ends - starts >= _SMALLEST_PANEL * is_filled.size)), 1)
+    lengths = (ends - starts) / is_filled.size
+    many = int(np.count_nonzero(lengths >= _SMALLEST_OF_MANY))
+    if many >= _MANY:
+        return many
+    return max(int(np.count_nonzero(lengths >= _SMALLEST_OF_TWO)), 1)
 
 
 # Writing, cut into blocks: steps along both directions, most of the block at the level of the

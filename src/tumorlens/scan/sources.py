@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ IMAGE_SUFFIXES = (
 _SKIPPED_NAMES = frozenset({"thumbs.db", "desktop.ini", "dicomdir", "__macosx"})
 _ZIP_SUFFIX = ".zip"
 _DIGITS = re.compile(r"(\d+)")
+_AFTER_NUMBERS = sys.maxsize
 
 
 def discover(
@@ -70,10 +72,14 @@ def discover(
             yield from in_series_order(chain.from_iterable(found))
 
 
-def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A key that sorts ``slice 9`` before ``slice 10``."""
+def natural_key(name: str) -> tuple[tuple[int, str], ...]:
+    """A key that sorts ``slice 9`` before ``slice 10``; numbers may be as long as they like."""
     parts = _DIGITS.split(name.casefold())
-    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
+    numbers = (part.lstrip("0") if part.isdecimal() else None for part in parts)
+    return tuple(
+        (_AFTER_NUMBERS, part) if number is None else (len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    )
 
 
 def _is_group(one: Input) -> bool:
@@ -140,10 +146,18 @@ def _walk(top: str, limits: Limits) -> Iterator[Source | ScanError]:
             continue
         visited.add((status.st_dev, status.st_ino))
         shown = [entry for entry in entries if not _is_skipped(entry.name)]
-        pending.extend(entry.path for entry in reversed(shown) if entry.is_dir())
-        for entry in shown:
-            if entry.is_file() and _is_image_or_zip(source := Source.from_path(entry.path)):
+        folders = dict.fromkeys(entry.path for entry in shown if _is_folder(entry))
+        pending.extend(reversed(folders))
+        for path in (entry.path for entry in shown if entry.path not in folders):
+            if _is_image_or_zip(source := Source.from_path(path)):
                 yield from _file_or_archive(source, limits)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _file_or_archive(source: Source, limits: Limits) -> Iterator[Source | ScanError]:
