@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tumorlens.model.format import Thresholds
+
 
 @pytest.fixture
 def predict(tumorlens, tiny_model_path):
@@ -79,6 +81,17 @@ def test_the_drawing_is_called_a_drawing(predict):
     assert "a drawing, not a scan" in run.err
 
 
+def test_a_model_that_rejects_the_drawing_has_shown_that_the_program_works(
+    tumorlens, tiny_model, tmp_path
+):
+    thresholds = Thresholds(novelty_rejected=0.0)
+    metadata = tiny_model().metadata.model_copy(update={"thresholds": thresholds})
+    strict = tiny_model(metadata=metadata).save(tmp_path / "strict.onnx")
+    run = tumorlens("predict", "--phantom", "--model", strict)
+    assert run.code == 0
+    assert "rejected" in run.out
+
+
 def test_an_input_whose_slices_are_all_rejected_is_not_answered(predict, black_png, lesion_png):
     run = predict(black_png, lesion_png)
     assert run.code == 1
@@ -98,6 +111,7 @@ def test_limits_can_be_set(predict, lesion_png):
     run = predict(lesion_png, "--limit-bytes", "10")
     assert run.code == 1
     assert "ScanTooLarge" in run.err
+    assert "raise --limit-bytes" in run.err.lower()
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -49,4 +49,5 @@ def test_the_answer_in_one_line(status, label, words):
 
 def test_no_probability_is_said_where_there_is_none():
     assert probability_line(finding(Status.REJECTED)) == ""
+    assert probability_line(finding(Status.REJECTED, tumor_probability=0.9)) == ""
     assert "12.0 %" in probability_line(finding(Status.NO_TUMOR, tumor_probability=0.12))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DISTRIBUTION = "tumorlens"
-PHANTOM_SEED, PHANTOM_SIZE = 2, 512
 # Extras that only gather others, or are for those who change TumorLens.
 _NOT_SHOWN = ("all", "dev")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
@@ -155,15 +154,15 @@ def models() -> Iterator[Check]:
 def self_test() -> Check:
     """A drawn slice, answered by the default model."""
     from tumorlens.analysis import analyze_one
+    from tumorlens.cli.drawing import drawn_scan
     from tumorlens.model.registry import load_model
-    from tumorlens.scan import DrawnTumor, draw_phantom
 
     about = "a drawn slice"
     try:
         model = load_model()
-        drawing = draw_phantom(PHANTOM_SEED, tumor=DrawnTumor.MENINGIOMA, size=PHANTOM_SIZE)
+        drawing = drawn_scan()
         start = time.perf_counter()
-        finding = analyze_one(drawing.pixels, model=model)
+        finding = analyze_one(drawing, model=model)
     except TumorLensError as error:
         return Check(about, State.BROKEN, str(error))
     milliseconds = 1000 * (time.perf_counter() - start)

@@ -65,12 +65,6 @@ def models(
         tell("no model is installed; a model file is named by its path")
 
 
-def figure(metric: Metric) -> str:
-    """A figure with its interval, what it was measured on, and over how many."""
-    interval = "" if metric.low is None else f" [{metric.low:.3f} to {metric.high:.3f}]"
-    return f"{metric.name} {metric.value:.3f}{interval} on {metric.on} (n = {metric.count})"
-
-
 def _record(inspection: Inspection) -> dict[str, object]:
     model, metadata = inspection.model, inspection.metadata
     record: dict[str, object] = {
@@ -99,7 +93,12 @@ def _print(inspections: Sequence[Inspection]) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-    Console(width=width).print(_table(inspections))
+    console = Console(width=width, highlight=False)
+    console.print(_table(inspections))
+    for inspection in inspections:
+        if inspection.metadata is not None and inspection.metadata.metrics:
+            console.print(f"\nMeasured on {inspection.model.name}:", markup=False)
+            console.print(_figures(inspection.metadata.metrics))
 
 
 def _table(inspections: Sequence[Inspection]) -> Table:
@@ -107,7 +106,7 @@ def _table(inspections: Sequence[Inspection]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("name", "version", "classes", "size", "sha256", "figures"):
+    for name in ("name", "version", "classes", "size", "sha256"):
         table.add_column(name, overflow="fold", justify="right" if name == "size" else "left")
     for one in inspections:
         metadata = one.metadata
@@ -117,7 +116,21 @@ def _table(inspections: Sequence[Inspection]) -> Table:
             "cannot be used" if metadata is None else ", ".join(metadata.classes),
             f"{one.size / MEGABYTE:.1f} MB",
             (one.sha256 or "-")[:SHOWN_DIGITS],
-            "-" if metadata is None else "\n".join(map(figure, metadata.metrics)) or "-",
         ]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _figures(metrics: Sequence[Metric]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("figure", "value", "95 % interval", "on", "images"):
+        table.add_column(name, justify="right" if name in ("value", "images") else "left")
+    for metric in metrics:
+        known = metric.low is not None and metric.high is not None
+        interval = f"{metric.low:.3f} to {metric.high:.3f}" if known else "-"
+        cells = (metric.name, f"{metric.value:.3f}", interval, metric.on, str(metric.count))
         table.add_row(*map(Text, cells))
     return table

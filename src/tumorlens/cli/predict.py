@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tumorlens.analysis import Answer, Found
     from tumorlens.report.overlays import OverlayFolder
+    from tumorlens.scan import Scan
 
 EPILOG = """
 **Examples**
@@ -44,8 +45,13 @@ answered); 2 wrong use. An input is also not answered where all of its slices we
 """
 
 DEFAULTS = Limits()
-PHANTOM_SEED, PHANTOM_SIZE = 2, 512
-PHANTOM_NAME = "drawn phantom"
+# The names of the limits in Python, which errors tell, and here.
+LIMIT_OPTIONS = {
+    "max_file_bytes": "--limit-bytes",
+    "max_pixels": "--limit-pixels",
+    "max_frames": "--limit-frames",
+    "max_zip_ratio": "--limit-zip-ratio",
+}
 
 
 def _model_names() -> list[str]:
@@ -131,7 +137,7 @@ def predict(
     if pictures is not None and tally.slices:
         tell(f"overlays are in {one_line(str(pictures.folder))}")
     tell(NOTICE)
-    if not tally.is_complete:
+    if not tally.is_complete and not phantom:
         raise typer.Exit(ExitCode.SOME_UNANSWERED)
 
 
@@ -142,22 +148,14 @@ def _inputs(paths: list[str], limits: Limits, *, phantom: bool) -> Iterable[Foun
     if not phantom and not paths:
         msg = "name at least one file, folder, zip or pattern (or --phantom)"
         raise typer.BadParameter(msg)
-    return [_drawn_scan()] if phantom else find(paths, limits=limits)
+    return [_drawing()] if phantom else find(paths, limits=limits)
 
 
-def _drawn_scan() -> Found:
-    import hashlib
+def _drawing() -> Scan:
+    from tumorlens.cli.drawing import drawn_scan
 
-    from tumorlens.scan import DrawnTumor, FileFormat, Scan, draw_phantom
-
-    drawing = draw_phantom(PHANTOM_SEED, tumor=DrawnTumor.MENINGIOMA, size=PHANTOM_SIZE)
     tell("this slice is a drawing, not a scan: its answer says only that the program works")
-    return Scan(
-        pixels=drawing.pixels,
-        source=PHANTOM_NAME,
-        sha256=hashlib.sha256(drawing.pixels.tobytes()).hexdigest(),
-        format=FileFormat.ARRAY,
-    )
+    return drawn_scan()
 
 
 def _overlay_folder(folder: Path | None, opacity: float) -> OverlayFolder | None:
@@ -181,8 +179,11 @@ def _display(
 def _draw_or_tell(answer: Answer, pictures: OverlayFolder | None) -> None:
     if isinstance(answer.outcome, ScanError):
         name = type(answer.outcome).__name__
+        text = one_line(str(answer.outcome))
+        for limit, option in LIMIT_OPTIONS.items():
+            text = text.replace(limit, option)
         sys.stdout.flush()
-        tell(f"{name}: {one_line(str(answer.outcome))}")
+        tell(f"{name}: {text}")
     elif pictures is not None and answer.scan is not None:
         pictures.write(answer.scan, answer.outcome)
 

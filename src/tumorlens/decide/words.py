@@ -42,7 +42,11 @@ def headline(finding: Finding) -> str:
 
 
 def probability_line(finding: Finding) -> str:
-    """The tumor probability in words, or an empty text where there is none."""
-    if finding.tumor_probability is None:
+    """The tumor probability in words; empty where there is none, or where it means nothing.
+
+    What a network says of a picture that it cannot judge would only mislead a reader; programs
+    find it in the Finding.
+    """
+    if finding.tumor_probability is None or finding.status is Status.REJECTED:
         return ""
     return f"Tumor probability {percent(finding.tumor_probability)}"

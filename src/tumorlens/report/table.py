@@ -49,11 +49,17 @@ def table_row(outcome: Finding | ScanError) -> Row:
         answer = Text(NOT_ANSWERED, style=_ERROR_STYLE)
         cells = (NOTHING, NOTHING, one_line(outcome.reason))
         return (Text(one_line(outcome.source)), answer, *map(Text, cells))
-    probability = outcome.tumor_probability
     cells = (
-        NOTHING if probability is None else percent(probability),
+        _probability(outcome),
         NOTHING if outcome.label is None else class_words(outcome.label, outcome.model.display),
         "; ".join(reason.text for reason in outcome.reasons) or NOTHING,
     )
     answer = Text(STATUS_WORDS[outcome.status], style=_STYLES[outcome.status])
     return (Text(one_line(slice_name(outcome.scan))), answer, *map(Text, cells))
+
+
+def _probability(finding: Finding) -> str:
+    """The tumor probability, where a reader can make something of it."""
+    if finding.tumor_probability is None or finding.status is Status.REJECTED:
+        return NOTHING
+    return percent(finding.tumor_probability)
