@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from tumorlens._version import __version__
-from tumorlens.cli.guard import guarded
+from tumorlens.cli.lazy import LazyGroup
 
 if TYPE_CHECKING:
     from typing import TextIO
 
 PROGRAM = "tumorlens"
-COMMANDS = ("predict", "models", "doctor", "train", "evaluate", "export")
-"""The sub-commands in the order of the help: the function of this name in the module of this name
-in this package, with its examples in ``EPILOG``."""
+COMMANDS = ("predict", "models", "doctor", "data", "train", "evaluate", "export")
+"""The sub-commands in the order of the help, each in the module of its name in this package."""
 
 EPILOG = """
 **Examples**
@@ -38,31 +35,12 @@ For research and education only. Not a medical device; not for diagnosis or trea
 """
 
 
-class LazyGroup(TyperGroup):
-    """A group whose commands are imported when they are asked for.
-
-    So answering a scan does not wait for the libraries of training.
-    """
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """The names of all sub-commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import one sub-command; None where there is none of this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"{__package__}.{cmd_name}")
-        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        function = guarded(
-            getattr(module, cmd_name), shows_tracebacks=bool(ctx.params.get("debug"))
-        )
-        single.command(cmd_name, epilog=module.EPILOG)(function)
-        return get_command(single)
+class _Commands(LazyGroup):
+    modules: ClassVar = {name: f"{__package__}.{name}" for name in COMMANDS}
 
 
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=_Commands,
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="markdown",
