@@ -109,7 +109,10 @@ class Turn(StrEnum):
 
 
 class Copy(_Frozen):
-    """Two images that are copies, or near-copies, of one another."""
+    """Two images that are copies, or near-copies, of one another.
+
+    The labels and splits are empty where they are not known, or the set has none.
+    """
 
     first: str
     second: str
@@ -119,6 +122,10 @@ class Copy(_Frozen):
     across_classes: bool
     across_splits: bool
     across_sets: bool
+    first_label: str = ""
+    second_label: str = ""
+    first_split: str = ""
+    second_split: str = ""
 
 
 class Leak(_Frozen):
