@@ -110,6 +110,11 @@ def class_name(folder_name: str) -> str:
     return name.removesuffix("_tumor") or name
 
 
+def split_name(folder_name: str) -> str | None:
+    """The split that a folder's name means: ``Testing`` → ``test``; None where it means none."""
+    return _SPLITS.get(folder_name.lower())
+
+
 def _from_table(table: Path) -> Iterator[Sample]:
     with table.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
@@ -146,7 +151,7 @@ def _from_row(table: Path, row: dict[str, str]) -> Sample:
 
 def _from_folders(folder: Path) -> Iterator[Sample]:
     for child in _folders(folder):
-        split = _SPLITS.get(child.name.lower())
+        split = split_name(child.name)
         if split is None:
             yield from _class_folder(folder.name, child, None)
         else:
