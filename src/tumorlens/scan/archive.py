@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import weakref
 import zipfile
 from dataclasses import dataclass
@@ -75,14 +76,17 @@ class Archive:
 
     def _open(self, stream: BinaryIO) -> zipfile.ZipFile:
         limit = _DIRECTORY_BYTES_PER_MEMBER * self._limits.max_zip_members
+        bounded = _BoundedReads(stream, limit)
         try:
-            return zipfile.ZipFile(cast("BinaryIO", _BoundedReads(stream, limit)))
+            archive = zipfile.ZipFile(cast("BinaryIO", bounded))
         except _ReadTooLong as error:
             raise self._too_many_members() from error
         except struct.error as error:
             raise UnreadableScan(self.name, f"the zip is damaged ({error})") from error
         except NotImplementedError as error:
             raise UnsupportedScan(self.name, f"a zip of a kind not read here ({error})") from error
+        bounded.limit = sys.maxsize  # members are read in small pieces
+        return archive
 
     def _check_whole(self) -> None:
         infos = self._zip.infolist()
@@ -146,15 +150,15 @@ class _ReadTooLong(Exception):
 
 
 class _BoundedReads:
-    """A file that refuses to read more than so much in one piece."""
+    """A file that refuses to read more than `limit` bytes in one piece."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream
-        self._limit = limit
+        self.limit = limit
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
 
     def read(self, count: int = -1) -> bytes:
         """At most the limit in one piece."""
-        if count > self._limit:
+        if count > self.limit:
             raise _ReadTooLong
         return self._stream.read(count)

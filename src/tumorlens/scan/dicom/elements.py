@@ -21,9 +21,9 @@ def value(dataset: Dataset, keyword: str) -> Any:
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:
-    """An element as text, stripped, and cut where it is longer than any code or UID."""
-    found = value(dataset, keyword)
-    return None if found is None else str(found).strip()[:_LONGEST_TEXT] or None
+    """An element as text: stripped, printable, and cut where it is longer than any code or UID."""
+    found = str(value(dataset, keyword) or "").strip()[:_LONGEST_TEXT]
+    return "".join(letter if letter.isprintable() else "?" for letter in found) or None
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:

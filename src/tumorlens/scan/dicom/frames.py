@@ -54,7 +54,8 @@ def decoded_frames(
         UnreadableScan: A frame is damaged or missing; the earlier ones have been given.
         UnsupportedScan: Nothing that is installed decodes this transfer syntax.
     """
-    decoder = _decoder(name, header)
+    with named_damage(name, _WHAT):
+        decoder = _decoder(name, header)
     encoded = _encoded_frames(name, dataset, header)
     for index in range(header.frames):
         with named_damage(name, _WHAT):
