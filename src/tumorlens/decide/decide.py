@@ -157,9 +157,11 @@ def _set_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> l
         ]
     if not kept:
         return [Reason(code="no_class", text="no class fits it well enough", measure=0, limit=1)]
-    expected = {Status.TUMOR: numbers.tumor_kind, Status.NO_TUMOR: numbers.other_kind}
-    if expected.get(answer, kept[0]) != kept[0]:
-        text = f"the probability and the prediction set ({names}) contradict each other"
+    likeliest = {Status.TUMOR: numbers.tumor_kind, Status.NO_TUMOR: numbers.other_kind}
+    expected = likeliest.get(answer, kept[0])
+    if expected != kept[0]:
+        words = class_words(expected, metadata.display)
+        text = f"{words} is the likeliest answer, but only {names} fits well enough"
         return [Reason(code="contradiction", text=text)]
     return []
 
