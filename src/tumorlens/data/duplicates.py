@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tumorlens.data.search import search
 from tumorlens.model.format import CropPolicy, InputSpec, ResizePolicy
 from tumorlens.model.prepare import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -27,10 +28,8 @@ NEAR = 0.95
 """Correlation from which two pictures are neighbouring slices or close copies."""
 
 THUMBNAIL = 48
-"""Side of the thumbnail: enough to tell neighbouring slices apart, small enough for a product
-of all pairs."""
-
-_ROWS_AT_ONCE = 1024
+"""Side of the thumbnail: enough to tell neighbouring slices apart, small enough to keep those of
+a large set in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +70,14 @@ def find_pairs(thumbnails: NDArray[np.float32], threshold: float = NEAR) -> list
     Returns:
         The pairs, by first and second index; each pair once, with its best correlation.
     """
-    best: dict[tuple[int, int], float] = {}
-    for turned in _turns(thumbnails):
-        for start in range(0, len(thumbnails), _ROWS_AT_ONCE):
-            product = thumbnails[start : start + _ROWS_AT_ONCE] @ turned.T
-            for row, column in zip(*np.nonzero(product >= threshold), strict=True):
-                key = (start + int(row), int(column))
-                if key[0] < key[1]:
-                    best[key] = max(best.get(key, -1.0), float(product[row, column]))
-    return [Pair(*key, value) for key, value in sorted(best.items())]
+    pairs = [
+        Pair(int(first), int(second), float(correlation))
+        for found in search(thumbnails, threshold)
+        for first, second, correlation in zip(
+            found.first, found.second, found.correlation, strict=True
+        )
+    ]
+    return sorted(pairs, key=lambda pair: (pair.first, pair.second))
 
 
 def group(count: int, pairs: Sequence[Pair], threshold: float = NEAR) -> list[int]:
@@ -92,12 +90,3 @@ def group(count: int, pairs: Sequence[Pair], threshold: float = NEAR) -> list[in
     edges = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(count, count))
     _, numbers = connected_components(edges, directed=False)
     return [int(number) for number in numbers]
-
-
-def _turns(thumbnails: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """All thumbnails under each of the eight flips and rotations."""
-    square = thumbnails.reshape(len(thumbnails), THUMBNAIL, THUMBNAIL)
-    for flipped in (square, square[:, :, ::-1]):
-        for quarter_turns in range(4):
-            turned = np.rot90(flipped, quarter_turns, axes=(1, 2))
-            yield np.ascontiguousarray(turned).reshape(thumbnails.shape)

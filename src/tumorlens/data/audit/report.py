@@ -96,7 +96,10 @@ class Relation(StrEnum):
 
 
 class Turn(StrEnum):
-    """How the second image must be turned to lie on the first."""
+    """How the second image must be turned to lie on the first.
+
+    Mirrored left to right first where it says so, then rotated clockwise by so many degrees.
+    """
 
     NONE = "none"
     ROTATED_90 = "rotated_90"
@@ -126,6 +129,26 @@ class Copy(_Frozen):
     second_label: str = ""
     first_split: str = ""
     second_split: str = ""
+
+
+class CopyCount(_Frozen):
+    """How many pairs of copies there are of one strength, listed or not.
+
+    Attributes:
+        relation: How strong.
+        pairs: All of them.
+        turned: Those of which one is mirrored or rotated against the other.
+        across_classes: Those with two labels.
+        across_splits: Those in two splits (or folds) of one set.
+        across_sets: Those in two sets.
+    """
+
+    relation: Relation
+    pairs: int
+    turned: int
+    across_classes: int
+    across_splits: int
+    across_sets: int
 
 
 class Leak(_Frozen):
@@ -224,6 +247,9 @@ class AuditReport(_Frozen):
         problems: Files that cannot be used as they are.
         copies: Pairs of copies; where there are very many, those that cross something first.
         copies_left_out: How many pairs are not listed; they are counted everywhere else.
+        copy_counts: All pairs of copies, by strength.
+        distinct: Pictures in all sets together, once copies of the same are joined.
+        groups: Independent groups in all sets together.
         leaks: Within each set, split against split.
         overlaps: Set against set.
         patients: Patients in two splits.
@@ -240,6 +266,9 @@ class AuditReport(_Frozen):
     problems: tuple[Problem, ...]
     copies: tuple[Copy, ...]
     copies_left_out: int
+    copy_counts: tuple[CopyCount, ...] = ()
+    distinct: int = 0
+    groups: int = 0
     leaks: tuple[Leak, ...]
     overlaps: tuple[Overlap, ...]
     patients: tuple[PatientLeak, ...]
