@@ -9,7 +9,12 @@ from tumorlens.train.recipe import load_recipe
 
 KINDS = (None, "glioma", "meningioma", "pituitary")
 IMAGES_A_KIND = 10
-SMALL = ("input.height=64", "input.width=64", "data.sources=['drawn']")
+SMALL = (
+    "input.height=64",
+    "input.width=64",
+    "data.sources=['drawn']",
+    "fit.precision=fp32",  # bfloat16 only pays for larger pictures
+)
 
 
 def draw_set(folder):

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tumorlens.errors import MissingExtra, ModelNotFound, RecipeError, TumorLensError
+from tumorlens.errors import (
+    DatasetError,
+    MissingExtra,
+    ModelNotFound,
+    RecipeError,
+    TumorLensError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +35,8 @@ class ExitCode(IntEnum):
     READER_GONE = 141
 
 
-# What the user asked for does not exist here; everything else failed while it was done.
-_WRONG_USE = (ModelNotFound, RecipeError, MissingExtra)
+# What the user named does not exist or cannot serve; everything else failed while it was done.
+_WRONG_USE = (DatasetError, ModelNotFound, RecipeError, MissingExtra)
 
 
 def guarded(command: Callable[..., Any], *, shows_tracebacks: bool) -> Callable[..., Any]:
