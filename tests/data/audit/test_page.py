@@ -282,6 +282,11 @@ class TestPictures:
         pixels = np.arange(12, dtype=np.float32).reshape(3, 4)
         assert np.array_equal(turn_pixels(turn_pixels(pixels, turn), undo(turn)), pixels)
 
+    def test_rotations_go_clockwise_as_the_search_has_them(self) -> None:
+        pixels = np.array([[1, 2], [3, 4]], dtype=np.float32)
+        assert turn_pixels(pixels, Turn.ROTATED_90).tolist() == [[3, 1], [4, 2]]
+        assert turn_pixels(pixels, Turn.MIRRORED_ROTATED_90).tolist() == [[4, 2], [3, 1]]
+
     @pytest.mark.parametrize("turn", list(Turn))
     @pytest.mark.parametrize("test_comes_first", [True, False])
     def test_the_twin_lies_on_the_test_image(

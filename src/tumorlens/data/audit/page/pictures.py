@@ -79,9 +79,9 @@ class Pictures:
 
 
 def turn_pixels(pixels: NDArray[np.float32], turn: Turn) -> NDArray[np.float32]:
-    """A picture (H, W) mirrored left to right where the turn says so, then rotated."""
+    """A picture (H, W) mirrored left to right where the turn says so, then rotated clockwise."""
     mirrored = pixels[:, ::-1] if turn.value.startswith("mirrored") else pixels
-    return np.rot90(mirrored, _QUARTERS[turn])
+    return np.rot90(mirrored, -_QUARTERS[turn])
 
 
 def undo(turn: Turn) -> Turn:
