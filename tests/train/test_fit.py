@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tumorlens.data import manifest
+from tumorlens.data.split import split
 from tumorlens.errors import DatasetError, ModelCorrupt
 from tumorlens.train.architectures.mobilenetv2 import Classifier
 from tumorlens.train.dataset import LabelledImages, load_images
@@ -14,7 +14,7 @@ from tumorlens.train.fit import Epoch, best_epoch, fit, partial_label_loss
 
 @pytest.fixture(scope="module")
 def entries(drawn_root):
-    return manifest.build(drawn_root, ["drawn"])
+    return split([drawn_root / "drawn"]).entries
 
 
 @pytest.fixture

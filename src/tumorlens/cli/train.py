@@ -17,6 +17,8 @@ EPILOG = """
 `tumorlens train mobilenetv2-4class --data sets/ --out runs/try --set fit.epochs=2
 --set input.height=128 --set input.width=128`
 
+`tumorlens train mobilenetv2-4class --data sets/ --manifest manifest.csv --out runs/mine`
+
 The same command again goes on where a killed run stopped. `tumorlens export runs/first
 --out first.onnx` makes the model file.
 """
@@ -37,11 +39,16 @@ def train(
         list[str] | None,
         typer.Option("--set", help="A recipe's value, as key=value; may be given several times."),
     ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="A manifest of tumorlens data split, instead of the recipe's sets."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a model from a recipe: resumable, with curves, never opening the test fold."""
     with training_extra("Training"):
         from tumorlens.train import run as run_module
+    from tumorlens.data.manifest import load
     from tumorlens.train.display import Display
     from tumorlens.train.recipe import load_recipe
 
@@ -53,5 +60,6 @@ def train(
         init=init,
         device=run_module.choose_device(device),
         display=display,
+        entries=load(manifest) if manifest else None,
     )
     display.say(f"done: {run.folder}; next: tumorlens export {run.folder} --out model.onnx")

@@ -13,24 +13,11 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tumorlens.data.duplicates import SAME, find_pairs, group, thumbnail
-from tumorlens.data.index import index
-from tumorlens.errors import DatasetError, ScanError
-from tumorlens.scan import read
+from tumorlens.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from tumorlens.data.index import Sample
-
-    Progress = Callable[[int, int], None]
-
-FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,40 +39,6 @@ class Entry:
     label: str
     group: str
     fold: int
-
-
-def build(
-    root: Path,
-    sources: Sequence[str],
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> list[Entry]:
-    """The manifest of some sets below a folder.
-
-    1. A set whose author gave folds by patient keeps every image and those folds; near-copies
-       within a fold form a group.
-    2. Of any other set, one file is kept of each distinct picture, and the near-copies of one
-       another (or the images of one patient) form a group.
-    3. Groups are dealt to `FOLDS` folds, balanced over the labels, so that none crosses.
-
-    Args:
-        root: The folder that holds the sets.
-        sources: Names of the sets, each a folder in `root`.
-        seed: Decides the deal.
-        progress: Called with (images read, images in all) of each set.
-
-    Raises:
-        DatasetError: A set is missing, empty, or too small to be dealt; or no image can be read.
-    """
-    entries: list[Entry] = []
-    for source in sources:
-        samples = index(root / source)
-        if all(sample.fold is not None for sample in samples):
-            entries += _authored(root, samples, progress)
-        else:
-            entries += _dealt(root, samples, seed, progress)
-    return entries
 
 
 def write(entries: Sequence[Entry], path: Path) -> str:
@@ -130,6 +83,9 @@ def load(path: Path) -> list[Entry]:
             f.name for f in fields(Entry)
         )
         raise DatasetError(msg) from error
+    if not entries:
+        msg = f"{path}: not a manifest (it names no image)"
+        raise DatasetError(msg)
     crossing = groups_on_two_sides(entries)
     if crossing:
         msg = f"{path}: these groups stand in more than one fold: {', '.join(crossing[:5])}"
@@ -163,77 +119,3 @@ def verify(entries: Sequence[Entry], root: Path) -> None:
     if changed:
         msg = f"{root}: {len(changed)} files differ from the manifest, such as {changed[0]}"
         raise DatasetError(msg)
-
-
-def _authored(root: Path, samples: list[Sample], progress: Progress | None) -> list[Entry]:
-    """Every image of a set whose author gave folds by patient.
-
-    Which patient an image is of may not be known, so the near-copies within a fold are the groups
-    that intervals are drawn over; the author's folds keep patients apart.
-    """
-    readable, vectors = _thumbnails(samples, progress)
-    entries = []
-    for fold in sorted({sample.fold or 0 for sample in readable}):
-        chosen = [i for i, sample in enumerate(readable) if sample.fold == fold]
-        near = group(len(chosen), find_pairs(vectors[chosen]))
-        for i, number in zip(chosen, near, strict=True):
-            name = readable[i].patient or f"fold{fold}-near{number}"
-            entries.append(_entry(root, readable[i], name, fold))
-    return sorted(entries, key=lambda entry: entry.name)
-
-
-def _dealt(root: Path, samples: list[Sample], seed: int, progress: Progress | None) -> list[Entry]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    readable, vectors = _thumbnails(samples, progress)
-    pairs = find_pairs(vectors)
-    _, first_of_each = np.unique(group(len(readable), pairs, SAME), return_index=True)
-    kept = sorted(int(i) for i in first_of_each)
-    near = group(len(readable), pairs)
-    chosen = [readable[i] for i in kept]
-    groups = [readable[i].patient or f"near{near[i]}" for i in kept]
-    labels = [sample.label for sample in chosen]
-    if len(set(groups)) < FOLDS:
-        msg = (
-            f"{root / samples[0].source}: only {len(set(groups))} independent groups of images; "
-            f"{FOLDS} folds need at least {FOLDS}"
-        )
-        raise DatasetError(msg)
-    folds = [0] * len(chosen)
-    dealer = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for number, (_, side) in enumerate(dealer.split(labels, labels, groups), start=1):
-        for i in side:
-            folds[i] = number
-    return [_entry(root, *row) for row in zip(chosen, groups, folds, strict=True)]
-
-
-def _thumbnails(
-    samples: list[Sample], progress: Progress | None
-) -> tuple[list[Sample], NDArray[np.float32]]:
-    """The samples that can be read, and a thumbnail of each."""
-    readable: list[Sample] = []
-    vectors: list[NDArray[np.float32]] = []
-    for number, sample in enumerate(samples, start=1):
-        try:
-            scan = next(read(sample.path))
-        except ScanError:
-            continue  # an audit names these; a split only leaves them out
-        readable.append(sample)
-        vectors.append(thumbnail(scan.pixels))
-        if progress:
-            progress(number, len(samples))
-    if not readable:
-        msg = f"{samples[0].source}: none of its {len(samples)} images can be read"
-        raise DatasetError(msg)
-    return readable, np.stack(vectors)
-
-
-def _entry(root: Path, sample: Sample, group_name: str, fold: int) -> Entry:
-    return Entry(
-        name=sample.path.relative_to(root).as_posix(),
-        sha256=sample.sha256(),
-        source=sample.source,
-        label=sample.label,
-        group=f"{sample.source}/{group_name}",
-        fold=fold,
-    )

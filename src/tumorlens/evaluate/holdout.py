@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tumorlens.data import manifest as manifests
 from tumorlens.data.index import TUMOR
+from tumorlens.data.split import split
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, sensitivity, with_interval
 from tumorlens.evaluate.tables import to_markdown
@@ -87,7 +88,7 @@ def held_out_entries(
     entries = (
         manifests.load(manifest)
         if manifest
-        else manifests.build(root, sources, seed=recipe.seed, progress=progress)
+        else split([root / name for name in sources], seed=recipe.seed, progress=progress).entries
     )
     test_fold = recipe.data.test_fold
     stated = {source.name: source.manifest_sha256 for source in metadata.data}
@@ -115,7 +116,7 @@ def unseen_entries(
     if seen := sorted(learnt & set(sources)):
         msg = f"{metadata.name} was trained on {', '.join(seen)}; name sets that it has not seen"
         raise DatasetError(msg)
-    return manifests.build(root, sources, seed=0, progress=progress)
+    return list(split([root / name for name in sources], progress=progress).entries)
 
 
 def evaluate_unseen(

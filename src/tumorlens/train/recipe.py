@@ -27,11 +27,11 @@ class _Strict(BaseModel):
 
 
 class DataRecipe(_Strict):
-    """Which sets, and which of the five folds stand on which side."""
+    """Which sets, and which of their folds stand on which side."""
 
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
-    test_fold: Annotated[int, Field(ge=1, le=5)] = 1
-    validation_fold: Annotated[int, Field(ge=1, le=5)] = 2
+    test_fold: Annotated[int, Field(ge=1)] = 1
+    validation_fold: Annotated[int, Field(ge=1)] = 2
 
     @model_validator(mode="after")
     def _differ(self) -> DataRecipe:

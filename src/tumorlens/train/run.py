@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from tumorlens.data import manifest
+from tumorlens.data.split import split
 from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.train.architectures.mobilenetv2 import Classifier
 from tumorlens.train.calibrate import calibrate, fit_novelty, run_network
@@ -25,6 +26,7 @@ from tumorlens.train.keras_bridge import load_keras_weights
 from tumorlens.train.recipe import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tumorlens.data.manifest import Entry
@@ -83,10 +85,11 @@ def train(
     init: Path | None,
     device: torch.device,
     display: Display,
+    entries: Sequence[Entry] | None = None,
 ) -> Run:
     """Carry out a recipe, or go on with one that was interrupted.
 
-    1. Build the manifest of the recipe's sets, or use the one that the run's folder has.
+    1. Split the recipe's sets, or use the manifest that is given or that the run's folder has.
     2. Train on all folds but the test and the validation fold; the validation fold chooses the
        epoch.
     3. Fit temperature, thresholds and gates on the validation fold with that network.
@@ -101,11 +104,18 @@ def train(
         init: A Keras weight file for the backbone, or None to start from chance.
         device: Where to compute.
         display: Shows progress.
+        entries: The manifest to train by, instead of one that is built from the recipe's sets.
 
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
+    if entries is not None:
+        sources = tuple(dict.fromkeys(entry.source for entry in entries))
+        data = recipe.data.model_copy(update={"sources": sources})
+        recipe = recipe.model_copy(update={"data": data})
     run = _start(recipe, folder)
+    if entries is not None and not run.manifest.is_file():
+        manifest.write(entries, run.manifest)
     entries = _entries(run, root, display)
     used = [e for e in entries if e.fold != recipe.data.test_fold]
     with display.counting("reading images") as count:
@@ -165,10 +175,11 @@ def _start(recipe: Recipe, folder: Path) -> Run:
 def _entries(run: Run, root: Path, display: Display) -> list[Entry]:
     if not run.manifest.is_file():
         with display.counting("comparing images") as count:
-            built = manifest.build(
-                root, run.recipe.data.sources, seed=run.recipe.seed, progress=count
-            )
-        manifest.write(built, run.manifest)
+            folders = [root / name for name in run.recipe.data.sources]
+            found = split(folders, seed=run.recipe.seed, progress=count)
+        for note in found.notes:
+            display.say(note)
+        manifest.write(found.entries, run.manifest)
     entries = manifest.load(run.manifest)
     manifest.verify(entries, root)
     return entries

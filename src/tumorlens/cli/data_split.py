@@ -1,0 +1,88 @@
+"""``tumorlens data split``: folds in which nothing stands on two sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tumorlens.cli.extras import training_extra
+from tumorlens.cli.guard import tell
+from tumorlens.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tumorlens.data.manifest import Entry
+
+EPILOG = """
+**Examples**
+
+`tumorlens data split sets/mine --out manifest.csv`
+
+`tumorlens data split sets/mine --by patient --folds 10 --out manifest.csv`
+
+`tumorlens data split sets/cheng sets/br35h --seed 1 --out manifest.csv` keeps the folds that an
+author made by patient, and deals the other set by groups of near-copies.
+
+`--by official` keeps the Training and Testing folders of a set as fold 1 and the rest, without the
+test images whose copies are learnt from.
+
+The manifest is read by `tumorlens train … --manifest` and `tumorlens evaluate … --manifest`.
+"""
+
+
+def split(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Sets of labelled images.")
+    ],
+    out: Annotated[Path, typer.Option(help="The manifest to write (.csv).")],
+    by: Annotated[
+        str, typer.Option(help="auto, patient, group or official: what keeps images together.")
+    ] = "auto",
+    folds: Annotated[int, typer.Option(min=2, max=1000, help="How many folds.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the deal.")] = 0,
+) -> None:
+    """Split labelled images so that no patient and no copy stands on two sides."""
+    with training_extra("Splitting data"):
+        from tumorlens.data import manifest
+        from tumorlens.data import split as splitting
+        from tumorlens.train.display import Display
+
+    try:
+        way = splitting.SplitBy(by)
+    except ValueError:
+        ways = ", ".join(splitting.SplitBy)
+        msg = f"--by {by}: is none of {ways}"
+        raise typer.BadParameter(msg) from None
+    if len({folder.resolve().parent for folder in folders}) > 1:
+        msg = "the sets must lie in one folder, since a manifest names files relative to it"
+        raise DatasetError(msg)
+    with Display().counting("comparing images") as count:
+        found = splitting.split(
+            [folder.resolve() for folder in folders], by=way, folds=folds, seed=seed, progress=count
+        )
+    digest = manifest.write(found.entries, out)
+    # Read back, so that what is said of the file was checked on the file.
+    entries = manifest.load(out)
+    for note in found.notes:
+        tell(note)
+    _show(entries)
+    groups = len({entry.group for entry in entries})
+    tell(f"{out}: {len(entries)} images in {groups} groups, none in two folds; SHA-256 {digest}")
+
+
+def _show(entries: Sequence[Entry]) -> None:
+    """A table of images by label and fold."""
+    from rich.console import Console
+    from rich.table import Table
+
+    counts = Counter((entry.label, entry.fold) for entry in entries)
+    folds = sorted({entry.fold for entry in entries})
+    table = Table("label", *(f"fold {fold}" for fold in folds), "all")
+    for label in sorted({entry.label for entry in entries}):
+        numbers = [counts[label, fold] for fold in folds]
+        table.add_row(label, *map(str, numbers), str(sum(numbers)))
+    Console().print(table)
