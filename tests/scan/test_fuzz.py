@@ -247,20 +247,22 @@ def answer(data):
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_damaged_files_give_a_scan_or_a_scan_error(make, name):
+def test_damaged_files_give_a_scan_or_a_scan_error(make, capfd, name):
     data = seed_bytes(make, name)
     assert answer(data), "the whole file must be read, or the damaged ones test nothing"
     rng = random.Random(f"{name} {EXAMPLES}")  # noqa: S311
     for _ in range(EXAMPLES // len(SEEDS)):
         answer(damaged(rng, data))
+    assert capfd.readouterr() == ("", ""), "a decoder wrote to the terminal"
 
 
 @pytest.mark.parametrize("name", ["deflated", "nifti-gz", "png", "tiff-deflate"])
-def test_damage_inside_what_is_packed(make, name):
+def test_damage_inside_what_is_packed(make, capfd, name):
     rng = random.Random(f"inside {name} {EXAMPLES}")  # noqa: S311
     plain = seed_bytes(make, {"deflated": "explicit", "nifti-gz": "nifti-1"}.get(name, name))
     for _ in range(EXAMPLES // len(SEEDS)):
         answer(repacked(name, damaged(rng, plain), make))
+    assert capfd.readouterr() == ("", ""), "a decoder wrote to the terminal"
 
 
 def repacked(name, data, make):

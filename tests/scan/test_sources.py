@@ -258,6 +258,11 @@ class TestZips:
             found[0].read_bytes()
         assert found[1].read_bytes() == png
 
+    def test_a_member_without_a_name_hides_no_other(self, png, make):
+        data = make.zipped({"a.png": png, "b.png": png}).replace(b"a.png", b"\0.png")
+        found = list(discover([Source.from_bytes("x.zip", data)]))
+        assert [one.name for one in found] == ["x.zip::b.png"]
+
     def test_a_zip_in_a_zip_is_named(self, png, make):
         inner = make.zipped({"a.png": png})
         data = make.zipped({"inner.zip": inner, "b.png": png, "sly.png": inner})

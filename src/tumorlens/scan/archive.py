@@ -72,7 +72,8 @@ class Archive:
         return cast("BinaryIO", self._zip.open(info))
 
     def _files(self) -> list[zipfile.ZipInfo]:
-        return [info for info in self._zip.infolist() if not info.is_dir()]
+        infos = self._zip.infolist()
+        return [info for info in infos if info.filename and not info.is_dir()]
 
     def _open(self, stream: BinaryIO) -> zipfile.ZipFile:
         limit = _DIRECTORY_BYTES_PER_MEMBER * self._limits.max_zip_members

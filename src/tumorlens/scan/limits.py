@@ -21,8 +21,9 @@ class Limits:
 
     Attributes:
         max_file_bytes: Bytes of one file, or of one zip member once inflated.
-        max_pixels: Pixels of one slice; 2**25 is 5792 x 5792, where a slice of MRI has at most
-            about 2048 x 2048. A colour picture of that size takes about 0.5 GiB while it is read.
+        max_pixels: Pixels of one slice (of DICOM: samples); 2**24 is 4096 x 4096, where a slice
+            of MRI has at most about 2048 x 2048. The most that reading one of that size was seen
+            to take is 0.55 GiB, for WebP with alpha.
         max_frames: Slices of one file.
         max_volume_bytes: Bytes of one volume or deflated dataset once inflated.
         max_zip_ratio: Inflated over stored size, for members large enough to matter; an image
@@ -32,7 +33,7 @@ class Limits:
     """
 
     max_file_bytes: int = 256 * MIB
-    max_pixels: int = 2**25
+    max_pixels: int = 2**24
     max_frames: int = 4096
     max_volume_bytes: int = 384 * MIB
     max_zip_ratio: float = 200.0

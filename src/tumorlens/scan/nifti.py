@@ -315,7 +315,7 @@ def _shown_range(name: str, volume: _Volume) -> tuple[float, float]:
             continue
         lowest, highest = min(lowest, values.min()), max(highest, values.max())
         is_whole = is_whole and bool((stored == np.rint(stored)).all())
-        sample.append(values[::step])
+        sample.append(values[::step].copy())  # a view would keep the slice in memory
     if not_finite:
         raise UnreadableScan(
             name,

@@ -6,8 +6,11 @@ compared with the limits after the header and before any pixel is decoded.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import struct
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -85,9 +88,19 @@ def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> 
 def _open(name: str, data: bytes, kind: FileFormat, limits: Limits) -> ImageFile.ImageFile:
     if kind is FileFormat.WEBP:  # its plugin allocates the whole canvas when it opens
         _check_size(name, _webp_size(data), limits)
+    if kind is FileFormat.TIFF:
+        _hush_libtiff()
     picture = _plugin(kind)(BytesIO(data))
     _check_size(name, picture.size, limits)
     return picture
+
+
+@cache
+def _hush_libtiff() -> None:
+    """Stop libtiff from writing about damaged files to stderr; Pillow raises for them as well."""
+    # Where libtiff is linked into Pillow without its own names, there is no handler to take off.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
 
 
 def _plugin(kind: FileFormat) -> Callable[[BytesIO], ImageFile.ImageFile]:
