@@ -4,12 +4,14 @@ several threads share it."""
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from tumorlens.errors import ModelIncompatible
+from tumorlens.errors import ModelError, ModelIncompatible
 from tumorlens.model.load import load_file
+from tumorlens.model.run import check_signature
 
 
 def batch(count: int, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -70,3 +72,67 @@ def test_outputs_that_cannot_be_true_are_never_answered_from(
     path = tiny_model(fault=fault, faulty_output=output, mask=True).save(tmp_path / "m.onnx")
     with pytest.raises(ModelIncompatible, match=words):
         load_file(path).run(np.full((1, 1, 64, 64), 0.7001, np.float32))
+
+
+@dataclass
+class StubValue:
+    """An input or output of a graph."""
+
+    name: str
+    shape: list[object]
+    type: str = "tensor(float)"
+
+
+@dataclass
+class StubSession:
+    """A graph that gives what it is told to."""
+
+    values: dict[str, np.ndarray] | Exception
+
+    def get_outputs(self):
+        return [StubValue(name, []) for name in ("probabilities", "heatmap", "novelty")]
+
+    def run(self, names, feeds):
+        if isinstance(self.values, Exception):
+            raise self.values
+        return [self.values[name] for name in names]
+
+
+def sound_values() -> dict[str, np.ndarray]:
+    return {
+        "probabilities": np.full((1, 4), 0.25, np.float32),
+        "heatmap": np.zeros((1, 4, 2, 2), np.float32),
+        "novelty": np.zeros(1, np.float32),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("probabilities", np.full((2, 4), 0.25, np.float32)),
+        ("heatmap", np.zeros((1, 3, 2, 2), np.float32)),
+        ("heatmap", np.zeros((1, 4, 2), np.float32)),
+        ("novelty", np.zeros((1, 1), np.float32)),
+    ],
+)
+def test_outputs_of_another_shape_than_the_graph_promised_are_refused(tiny_model_path, name, value):
+    model = load_file(tiny_model_path)
+    odd = replace(model, session=StubSession(sound_values() | {name: value}))
+    with pytest.raises(ModelIncompatible, match=f"{name} has shape"):
+        odd.run(batch(1))
+    replace(model, session=StubSession(sound_values())).run(batch(1))
+
+
+def test_a_graph_that_fails_while_it_runs_is_a_model_error(tiny_model_path):
+    failing = replace(load_file(tiny_model_path), session=StubSession(RuntimeError("odd\nmore")))
+    with pytest.raises(ModelError, match=r"tiny 1\.2 could not be run: odd$"):
+        failing.run(batch(1))
+
+
+def test_a_graph_in_another_type_is_refused(tiny_model):
+    class Session(StubSession):
+        def get_inputs(self):
+            return [StubValue("image", ["n", 1, 64, 64], "tensor(float16)")]
+
+    with pytest.raises(ModelIncompatible, match="float16"):
+        check_signature(Session({}), tiny_model().metadata)
