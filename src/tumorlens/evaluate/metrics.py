@@ -40,14 +40,17 @@ def bootstrap(
         resamples: How many times.
     """
     names, numbers = np.unique(np.asarray(groups), return_inverse=True)
-    members = [np.flatnonzero(numbers == i) for i in range(len(names))]
+    in_groups = np.argsort(numbers, kind="stable")
+    sizes = np.bincount(numbers, minlength=len(names))
+    starts = np.cumsum(sizes) - sizes
     chance = np.random.default_rng(seed)
-    values = [
-        statistic(
-            np.concatenate([members[i] for i in chance.integers(len(names), size=len(names))])
-        )
-        for _ in range(resamples)
-    ]
+    values = []
+    for _ in range(resamples):
+        drawn = chance.integers(len(names), size=len(names))
+        ends = np.cumsum(sizes[drawn])
+        # The members of each drawn group one after another, counted on from where they start.
+        offsets = np.repeat(starts[drawn] - ends + sizes[drawn], sizes[drawn])
+        values.append(statistic(in_groups[offsets + np.arange(ends[-1])]))
     low, high = np.nanpercentile(values, INTERVAL)
     return float(low), float(high)
 
@@ -78,6 +81,20 @@ def sensitivity(
     def statistic(indices: Indices) -> float:
         mine = indices[of_class[indices]]
         return float(right[mine].mean()) if mine.size else float("nan")
+
+    return statistic
+
+
+def balanced_accuracy(
+    truth: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> Callable[[Indices], float]:
+    """The mean sensitivity over the classes that the images have."""
+    right = (truth == chosen).astype(np.float64)
+
+    def statistic(indices: Indices) -> float:
+        counts = np.bincount(truth[indices])
+        hits = np.bincount(truth[indices], weights=right[indices])
+        return float((hits[counts > 0] / counts[counts > 0]).mean())
 
     return statistic
 
