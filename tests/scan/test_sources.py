@@ -36,13 +36,21 @@ class TestFiles:
         assert source.name == "./a.png"
         assert source.read_bytes() == png
 
-    @pytest.mark.parametrize("name", ["gg (1).jpg", "image[1].jpg", "what?.png", "ü*.png", "a\nb"])
+    @pytest.mark.parametrize("name", ["gg (1).jpg", "image[1].jpg", "what?.png", "ü*.png"])
     def test_names_with_signs_of_patterns_are_files_first(self, png, tmp_path, name):
         (tmp_path / name).write_bytes(png)
         (tmp_path / "image1.jpg").write_bytes(png)
         (source,) = discover([tmp_path / name])
         assert source.name == str(tmp_path / name)
         assert len(list(read(source))) == 1
+
+    def test_a_name_cannot_command_the_terminal(self, png, make, tmp_path):
+        (tmp_path / "a\x1b[2J\nb.png").write_bytes(png)
+        (tmp_path / "z.zip").write_bytes(make.zipped({"\x1b]0;c\x07.png": png}))
+        found = list(discover([tmp_path]))
+        assert len(found) == 2
+        assert not any(letter in one.name for one in found for letter in "\x1b\x07\n")
+        assert [len(list(read(source))) for source in found] == [1, 1]
 
     def test_a_name_that_is_no_utf8_can_be_printed(self, png, tmp_path):
         path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")

@@ -83,7 +83,9 @@ class Archive:
         except _ReadTooLong as error:
             raise self._too_many_members() from error
         except struct.error as error:
-            raise UnreadableScan(self.name, f"the zip is damaged ({error})") from error
+            raise UnreadableScan(
+                self.name, f"the zip is damaged ({error})", "Get the file again"
+            ) from error
         except NotImplementedError as error:
             raise UnsupportedScan(self.name, f"a zip of a kind not read here ({error})") from error
         bounded.limit = sys.maxsize  # members are read in small pieces

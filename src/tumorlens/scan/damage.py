@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tumorlens.errors import ScanTooLarge, TumorLensError, UnreadableScan
 from tumorlens.scan.quiet import quiet
+from tumorlens.scan.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,6 @@ def named_damage(name: str, what: str) -> Iterator[None]:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UnreadableScan(
             name,
-            f"{what} are damaged or cut off ({detail[:_LONGEST_DETAIL]})",
+            f"{what} are damaged or cut off ({printable(detail[:_LONGEST_DETAIL])})",
             "Get the file again",
         ) from error

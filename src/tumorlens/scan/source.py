@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -18,6 +19,9 @@ from tumorlens.scan.sniff import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class Origin(Protocol):
@@ -93,14 +97,20 @@ def named_errors(name: str) -> Iterator[None]:
     except OSError as error:
         raise _from_os_error(name, error) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise UnreadableScan(name, f"it is damaged ({error})", "Get the file again") from error
+        raise UnreadableScan(
+            name, f"it is damaged ({printable(str(error))})", "Get the file again"
+        ) from error
     except MemoryError as error:
         raise ScanTooLarge(name, "there is not enough memory to read it") from error
 
 
 def printable(name: str) -> str:
-    """The name of a file as text that every output can carry, whatever bytes it has on disk."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """The name of a file as text that every output can carry, whatever bytes it has on disk.
+
+    Bytes that are no UTF-8, and control characters, which a terminal would obey, are replaced.
+    """
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _from_os_error(name: str, error: OSError) -> ScanError:
