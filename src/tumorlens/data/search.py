@@ -125,7 +125,8 @@ def _cosines(side: int) -> NDArray[np.float32]:
     frequency, place = np.mgrid[:side, :side]
     waves = np.cos(np.pi * frequency * (2 * place + 1) / (2 * side)) * (2 / side) ** 0.5
     waves[0] *= 0.5**0.5
-    return waves.astype(np.float32)
+    basis: NDArray[np.float32] = waves.astype(np.float32)
+    return basis
 
 
 def _confirmed(

@@ -24,6 +24,8 @@ class ProblemKind(StrEnum):
     TRUNCATED = "truncated"
     MISLABELLED_FORMAT = "mislabelled_format"
     TWO_LABELS = "two_labels"
+    TWO_SPLITS = "two_splits"
+    NO_LABEL = "no_label"
     MISSING = "missing"
 
 
@@ -138,7 +140,7 @@ class CopyCount(_Frozen):
         relation: How strong.
         pairs: All of them.
         turned: Those of which one is mirrored or rotated against the other.
-        across_classes: Those with two labels.
+        across_classes: Those with labels that cannot both be true.
         across_splits: Those in two splits (or folds) of one set.
         across_sets: Those in two sets.
     """

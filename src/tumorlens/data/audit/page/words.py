@@ -29,6 +29,8 @@ PROBLEMS = {
     ProblemKind.TRUNCATED: "cut short",
     ProblemKind.MISLABELLED_FORMAT: "not the format of its name",
     ProblemKind.TWO_LABELS: "two labels",
+    ProblemKind.TWO_SPLITS: "two splits",
+    ProblemKind.NO_LABEL: "no label",
     ProblemKind.MISSING: "missing",
 }
 
