@@ -47,6 +47,7 @@ RASTERS = {
     "png-alpha": ("PNG", "RGBA", {}),
     "tiff": ("TIFF", "L", {}),
     "tiff-16": ("TIFF", "I;16", {}),
+    "tiff-pages": ("TIFF", "L", {"save_all": True, "append_images": "itself twice"}),
     "tiff-float": ("TIFF", "F", {}),
     "tiff-lzw": ("TIFF", "RGB", {"compression": "tiff_lzw"}),
     "tiff-deflate": ("TIFF", "L", {"compression": "tiff_deflate"}),
@@ -78,6 +79,8 @@ def raster(make, name):
     else:
         picture = picture.convert(mode)
     buffer = io.BytesIO()
+    if "append_images" in options:
+        options = options | {"append_images": [picture, picture]}
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
 

@@ -202,6 +202,23 @@ def test_tiff_pages_are_slices_in_order(make):
     assert scans[2].name == "pages.tif#3"
 
 
+def test_as_many_pages_as_the_limit_allows_are_read(make):
+    assert len(make.scans(frames("TIFF", 3), limits=Limits(max_frames=3))) == 3
+
+
+def test_the_frames_of_a_gif_are_counted_at_once(make, refused):
+    frame = b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
+    data = b"GIF89a\1\0\1\0\0\0\0" + frame * 300_000 + b";"
+    assert "animation of 300000 frames" in refused(data, UnsupportedScan).reason
+
+
+def test_a_laboratory_colour_tiff_shows_its_lightness(make, tmp_path):
+    grey = Image.fromarray(make.drawn_bytes())
+    Image.merge("LAB", [grey] * 3).save(tmp_path / "lab.tif")
+    (scan,) = make.scans((tmp_path / "lab.tif").read_bytes())
+    assert np.array_equal(scan.pixels, make.scans(make.encoded(np.asarray(grey), "PNG"))[0].pixels)
+
+
 def test_a_damaged_later_page_does_not_lose_the_earlier_ones(make):
     import io
 
@@ -220,7 +237,7 @@ def test_a_damaged_later_page_does_not_lose_the_earlier_ones(make):
 
 def test_too_many_pages_are_refused_before_any_is_decoded(refused):
     error = refused(frames("TIFF", 4), ScanTooLarge, limits=Limits(max_frames=3))
-    assert "4 pages" in error.reason
+    assert "more pages than the limit of 3" in error.reason
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])

@@ -156,6 +156,14 @@ class TestFolders:
         (tmp_path / name).write_bytes(b"PK\3\4" if name == "report.docx" else b"a,b\n1,2\n")
         assert names(discover([tmp_path]), tmp_path) == ["a.png"]
 
+    def test_what_is_gzipped_is_not_taken_for_a_volume(self, png, tmp_path):
+        import gzip
+
+        (tmp_path / "a.png").write_bytes(png)
+        (tmp_path / "table.csv.gz").write_bytes(gzip.compress(b"a,b"))
+        (tmp_path / "lost").write_bytes(gzip.compress(b"a,b"))
+        assert names(discover([tmp_path]), tmp_path) == ["a.png"]
+
     def test_a_damaged_image_is_not_silently_left_out(self, png, tmp_path):
         (tmp_path / "a.jpg").write_bytes(b"not a picture")
         (tmp_path / "b.png").write_bytes(b"")

@@ -19,8 +19,10 @@ import numpy as np
 
 from tumorlens.errors import ScanTooLarge, UnreadableScan, UnsupportedScan
 from tumorlens.scan.damage import named_damage
+from tumorlens.scan.gif import gif_frame_count
 from tumorlens.scan.intensity import unit_range
 from tumorlens.scan.scan import FileFormat, Scan
+from tumorlens.scan.turns import decoding_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +41,10 @@ _PLUGINS = {
     FileFormat.GIF: "GifImage",
 }
 _EXIF_ORIENTATION = 0x0112
-_ANIMATED = frozenset({FileFormat.GIF, FileFormat.PNG, FileFormat.WEBP})
+_ANIMATED = frozenset(
+    {FileFormat.PNG, FileFormat.WEBP}
+)  # and GIF, whose frames are not counted there
+_ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 
 def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> Iterator[Scan]:
@@ -56,19 +61,16 @@ def read_raster(name: str, data: bytes, kind: FileFormat, *, limits: Limits) -> 
     what = f"the {kind.upper()} data"
     with named_damage(name, what):
         picture = _open(name, data, kind, limits)
-        pages = int(getattr(picture, "n_frames", 1))
-        _refuse_animation(name, kind, pages)
-    if pages > limits.max_frames:
-        raise ScanTooLarge(
-            name, f"{pages} pages are over the limit of {limits.max_frames}", "Raise max_frames"
-        )
+        _refuse_animation(name, data, kind, picture)
+        pages = _page_count(name, picture, limits) if kind is FileFormat.TIFF else 1
     digest = hashlib.sha256(data).hexdigest()
     for page in range(pages):
         with named_damage(name, what):
             if page:
                 picture.seek(page)
                 _check_size(name, picture.size, limits)
-            grey, colour = _decode(picture)
+            with decoding_turn(picture.width * picture.height):
+                grey, colour = _decode(picture)
         if not np.isfinite(grey).all():
             count = int(np.count_nonzero(~np.isfinite(grey)))
             raise UnreadableScan(
@@ -124,11 +126,35 @@ def _check_size(name: str, size: tuple[int, int], limits: Limits) -> None:
         raise UnreadableScan(name, f"it has no pixels ({width} x {height})")
 
 
-def _refuse_animation(name: str, kind: FileFormat, frames: int) -> None:
-    if kind in _ANIMATED and frames > 1:
+def _refuse_animation(
+    name: str, data: bytes, kind: FileFormat, picture: ImageFile.ImageFile
+) -> None:
+    if kind is FileFormat.GIF:
+        frames = gif_frame_count(data)
+    elif kind in _ANIMATED:
+        frames = int(getattr(picture, "n_frames", 1))
+    else:
+        return
+    if frames > 1:
         raise UnsupportedScan(
             name, f"it is an animation of {frames} frames", "Save the frame you want as a picture"
         )
+
+
+def _page_count(name: str, picture: ImageFile.ImageFile, limits: Limits) -> int:
+    """How many pages a TIFF has; a damaged one counts, and is named when its turn comes."""
+    for page in range(1, limits.max_frames + 1):
+        try:
+            picture.seek(page)
+        except EOFError:
+            picture.seek(0)
+            return page
+        except Exception:  # noqa: BLE001  (any decoder error means damage, which reading names)
+            picture.seek(0)
+            return page + 1
+    raise ScanTooLarge(
+        name, f"it has more pages than the limit of {limits.max_frames}", "Raise max_frames"
+    )
 
 
 def _decode(picture: Image.Image) -> tuple[NDArray[Any], float]:
@@ -141,6 +167,8 @@ def _decode(picture: Image.Image) -> tuple[NDArray[Any], float]:
         return np.asarray(picture), 0.0
     if picture.mode == "1":
         return np.asarray(picture.convert("L")), 0.0
+    if picture.mode == "LAB":  # its colours are not a matter for a scan
+        return np.asarray(picture.getchannel("L")), 0.0
     picture = _over_black(picture)
     if picture.mode == "L":
         return np.asarray(picture), 0.0
@@ -162,8 +190,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _over_black(picture: Image.Image) -> Image.Image:
     from PIL import Image
 
-    has_alpha = "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info
-    if not has_alpha:
+    if picture.mode not in _ALPHA_MODES and "transparency" not in picture.info:
         return picture.convert("RGB")
     if picture.mode == "LA":
         grey, alpha = picture.split()

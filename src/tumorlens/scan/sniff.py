@@ -79,18 +79,13 @@ def sniff(head: bytes) -> FileFormat | None:
     Args:
         head: The first `HEAD_BYTES` of the file, or all of it where it is shorter.
     """
-    for magic, found in _RASTERS:
-        if head.startswith(magic):
-            return found
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return FileFormat.WEBP
-    if is_dicom(head):
+    if _has_prefix(head):  # first, since its preamble may make a DICOM file a TIFF as well
         return FileFormat.DICOM
-    if is_nifti(head) or head.startswith(_GZIP_MAGIC):
-        return FileFormat.NIFTI
-    if head[:2] == b"BM" and _is_bmp(head):
-        return FileFormat.BMP
-    return None
+    if found := _raster(head):
+        return found
+    if _starts_dataset(head):
+        return FileFormat.DICOM
+    return FileFormat.NIFTI if is_nifti(head) or is_gzip(head) else None
 
 
 def is_zip(head: bytes) -> bool:
@@ -98,11 +93,14 @@ def is_zip(head: bytes) -> bool:
     return head.startswith(_ZIP_MAGICS)
 
 
+def is_gzip(head: bytes) -> bool:
+    """Tell whether the bytes start a gzip file, which may or may not hold a NIfTI volume."""
+    return head.startswith(_GZIP_MAGIC)
+
+
 def is_dicom(head: bytes) -> bool:
     """Tell whether the bytes start a DICOM file, with a preamble (PS3.10) or without one."""
-    if head[128:132] == b"DICM":
-        return True
-    return _starts_dataset(head)
+    return sniff(head) is FileFormat.DICOM
 
 
 def is_nifti(head: bytes) -> bool:
@@ -137,8 +135,18 @@ def looks_like_text(head: bytes) -> bool:
     return bool(text) and all(letter.isprintable() or letter in "\r\n\t\f" for letter in text)
 
 
-def _is_bmp(head: bytes) -> bool:
-    return head[14:18] in _BMP_HEADERS
+def _has_prefix(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _raster(head: bytes) -> FileFormat | None:
+    for magic, found in _RASTERS:
+        if head.startswith(magic):
+            return found
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return FileFormat.WEBP
+    # Two letters alone would make a picture of many a text.
+    return FileFormat.BMP if head[:2] == b"BM" and head[14:18] in _BMP_HEADERS else None
 
 
 def _starts_dataset(head: bytes) -> bool:

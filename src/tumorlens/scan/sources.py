@@ -18,7 +18,7 @@ from tumorlens.errors import ScanError, UnreadableScan, UnsupportedScan
 from tumorlens.scan.archive import MEMBER_SEPARATOR, Archive, encrypted
 from tumorlens.scan.limits import Limits
 from tumorlens.scan.series import in_series_order
-from tumorlens.scan.sniff import is_zip, sniff
+from tumorlens.scan.sniff import is_gzip, is_zip, sniff
 from tumorlens.scan.source import Source, printable
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ def _is_image_or_zip(source: Source) -> bool:
     if source.name.lower().endswith((*IMAGE_SUFFIXES, _ZIP_SUFFIX)):
         return True
     try:
-        return sniff(source.read_head()) is not None
+        head = source.read_head()
     except ScanError:  # such as a text file that may not be read: nothing says it is an image
         return False
+    # What is gzipped is a volume where its name says so, and else most often something else.
+    return sniff(head) is not None and not is_gzip(head)

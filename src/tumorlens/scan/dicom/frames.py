@@ -20,6 +20,7 @@ from tumorlens.errors import UnreadableScan, UnsupportedScan
 from tumorlens.scan.damage import named_damage
 from tumorlens.scan.dicom.codestream import jpeg2000_size, jpeg_size
 from tumorlens.scan.dicom.jpeg_lossless import decode_lossless
+from tumorlens.scan.turns import decoding_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def decoded_frames(
                 "Get the file again",
             )
         if wanted is None or index in wanted:
-            with named_damage(name, _WHAT):
+            with named_damage(name, _WHAT), decoding_turn(header.rows * header.columns):
                 decoded = _decode(name, frame, header, decoder)
             yield decoded
 

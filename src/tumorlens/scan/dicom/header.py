@@ -141,7 +141,7 @@ def _transfer_syntax(name: str, dataset: FileDataset) -> UID:
     found = text(dataset.file_meta, "TransferSyntaxUID")
     if found:
         return UID(found)
-    if dataset["PixelData"].is_undefined_length if "PixelData" in dataset else False:
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         raise UnreadableScan(
             name,
             "its pixels are compressed, and the header does not say how (TransferSyntaxUID)",
