@@ -25,6 +25,7 @@ from tumorlens.parallel import Stream, in_order
 from tumorlens.scan import FileFormat, Limits, Plane, Scan, Source, discover, read
 from tumorlens.scan.intensity import unit_range
 from tumorlens.scan.quality import assess
+from tumorlens.scan.turns import LARGE_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,9 +38,6 @@ Found: TypeAlias = "Source | Scan | NDArray[np.generic] | ScanError"
 # A file of more bytes than this is a volume or a large picture, and takes many times as much
 # memory while it is read: such files are read one after another. Slices of MRI are smaller.
 HEAVY_BYTES = 2**20
-# A slice of more pixels than this (16 MiB) is held alone; slices of MRI have at most a quarter.
-LARGE_PIXELS = 2**22
-
 ARRAY_NAME = "array"
 
 

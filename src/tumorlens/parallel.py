@@ -139,6 +139,7 @@ class _Crew(Generic[Item, Result]):
                 self._room += 1
                 self._changed.notify_all()
             yield result
+            del result  # it may be large, and the next one may take long
 
     def stop(self) -> None:
         """End the threads, each after the item that it has in hand."""

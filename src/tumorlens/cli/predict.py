@@ -130,6 +130,7 @@ def predict(
                 tally.add(answer.outcome)
                 _draw_or_tell(answer, pictures)
                 advance(_share(answer))
+                del answer  # its slice may be large, and the next one is being read
     finally:
         # Also when it is stopped: what was answered is not lost.
         writer.close()
