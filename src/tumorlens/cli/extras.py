@@ -10,7 +10,21 @@ from tumorlens.errors import MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+DATA_LIBRARIES = frozenset(
+    {"scipy", "sklearn", "cleanlab", "pandas", "faiss", "h5py", "jinja2", "pooch"}
+)
 TRAINING_LIBRARIES = frozenset({"torch", "scipy", "sklearn", "h5py", "matplotlib", "onnx"})
+
+
+@contextmanager
+def data_extra(what: str) -> Iterator[None]:
+    """Raise `MissingExtra` where an import inside fails for a library of the data extra.
+
+    Args:
+        what: What needs it, to start a sentence with ("Auditing").
+    """
+    with _extra("data", DATA_LIBRARIES, what):
+        yield
 
 
 @contextmanager
@@ -20,10 +34,15 @@ def training_extra(what: str) -> Iterator[None]:
     Args:
         what: What needs it, to start a sentence with ("Training").
     """
+    with _extra("train", TRAINING_LIBRARIES, what):
+        yield
+
+
+@contextmanager
+def _extra(extra: str, libraries: frozenset[str], what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in TRAINING_LIBRARIES:
+        if (error.name or "").split(".")[0] not in libraries:
             raise
-        extra = "train"
         raise MissingExtra(extra, what) from error
