@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from tumorlens._version import __version__
 from tumorlens.errors import (
     DatasetError,
+    DownloadError,
     MissingExtra,
     ModelCorrupt,
     ModelError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DatasetError",
+    "DownloadError",
     "Finding",
     "Limits",
     "MissingExtra",

@@ -10,6 +10,7 @@
     │   ├── ModelCorrupt         the file is not the model that it says it is
     │   └── ModelIncompatible    a model, but of a version that is not understood here
     ├── DatasetError             a folder or table of training data cannot be used
+    ├── DownloadError            a public file cannot be had from where it is published
     ├── RecipeError              a training recipe, or a value set on it, is wrong
     └── MissingExtra             an optional part is not installed
 
@@ -73,6 +74,19 @@ class ModelIncompatible(ModelError):
 
 class DatasetError(TumorLensError):
     """A folder or table of training data is missing, empty or inconsistent."""
+
+
+class DownloadError(TumorLensError):
+    """A public file cannot be had, or is not the one that was published.
+
+    Args:
+        message: What was wrong, with which address, and what to do.
+        status: The HTTP status where a server refused, or None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class RecipeError(TumorLensError):
