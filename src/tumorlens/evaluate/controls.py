@@ -180,9 +180,15 @@ def answer(
 
 
 def answer_folds(
-    kind: ControlKind, evidence: Evidence, truth: Rows, classes: int, folds: Rows
+    kind: ControlKind,
+    evidence: Evidence,
+    truth: Rows,
+    classes: int,
+    *,
+    folds: Rows,
+    tested: Rows,
 ) -> NDArray[np.float64]:
-    """Answer each fold having learnt from all others; shape (N, classes).
+    """Answer images having learnt from all folds but their own; shape (len(tested), classes).
 
     Args:
         kind: Which control.
@@ -190,12 +196,13 @@ def answer_folds(
         truth: The class of each, (N,), from 0.
         classes: How many classes there are.
         folds: The fold of each image, (N,); at least two different ones.
+        tested: The images to answer, by row.
     """
-    answers = np.zeros((len(truth), classes))
-    for fold in np.unique(folds):
-        test = np.flatnonzero(folds == fold)
+    answers = np.zeros((len(tested), classes))
+    for fold in np.unique(folds[tested]):
+        mine = folds[tested] == fold
         train = np.flatnonzero(folds != fold)
-        answers[test] = answer(kind, evidence, truth, classes, train=train, test=test)
+        answers[mine] = answer(kind, evidence, truth, classes, train=train, test=tested[mine])
     return answers
 
 

@@ -202,6 +202,9 @@ class Control(_Frozen):
         balanced_accuracy: The mean sensitivity over the classes.
         chance: The accuracy of always naming the largest class.
         images: How many images it was measured on.
+        accuracy_low: Lower end of the 95 % interval of the accuracy, over groups of copies.
+        accuracy_high: Its upper end.
+        auroc: Where there are two classes, or None.
     """
 
     name: str
@@ -210,6 +213,9 @@ class Control(_Frozen):
     balanced_accuracy: Share
     chance: Share
     images: int
+    accuracy_low: Share | None = None
+    accuracy_high: Share | None = None
+    auroc: Share | None = None
 
 
 class Suspect(_Frozen):
