@@ -53,14 +53,16 @@ def blend(
         uint8 (H, W, 3), RGB.
     """
     grey = np.rint(pixels * 255).astype(np.uint8)
-    picture = np.repeat(grey[..., None], 3, axis=2)
-    rows, columns = np.nonzero(evidence > 0)
-    if not rows.size:
-        return picture
-    strength = evidence[rows, columns]
-    colour = colour_table()[np.rint(strength * (LEVELS - 1)).astype(np.intp)] * 255
+    level = np.rint(evidence * (LEVELS - 1)).astype(np.uint8)
     # Rises fast at first, so that middling evidence is seen on bright tissue, and is 0 at 0.
-    alpha = opacity * (1 - (1 - strength) ** 2)[:, None]
-    mixed = (1 - alpha) * grey[rows, columns, None] + alpha * colour
-    picture[rows, columns] = np.rint(mixed).astype(np.uint8)
+    alpha = np.float32(opacity) * (1 - np.square(1 - evidence))
+    picture = np.empty((*grey.shape, 3), np.uint8)
+    # Channel by channel: a slice may be large, and its colours as floats would be twelve times it.
+    for channel, colours in enumerate(255 * colour_table().T):
+        mixed = np.take(colours, level)
+        mixed -= grey
+        mixed *= alpha
+        mixed += grey
+        np.rint(mixed, out=mixed)
+        picture[..., channel] = mixed
     return picture

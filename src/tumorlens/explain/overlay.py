@@ -32,6 +32,8 @@ LINE_RATIO = 1.35
 # What the colours of the legend are laid on: the grey of brain on most scans.
 LEGEND_GREY = 0.35
 LEGEND_HEIGHT_RATIO = 1.1
+# Very large slices are first reduced by whole factors; the eye cannot tell (Pillow, ``resize``).
+REDUCING_GAP = 3.0
 
 _BACKGROUND = (16, 17, 20)
 _TEXT = (232, 232, 232)
@@ -78,11 +80,12 @@ def overlay(
     Returns:
         uint8 (height, width, 3), RGB; as large as the slice and the words need.
     """
-    panels = [_panel(blend(pixels, np.zeros_like(pixels), opacity), "The slice as it was read")]
-    if finding.heatmap_class is not None:
+    seen = _at_panel_size(pixels)
+    panels = [_panel(seen, np.zeros_like(seen), opacity, "The slice as it was read")]
+    heatmap = finding.heatmap
+    if heatmap is not None and finding.heatmap_class is not None:
         shown = class_words(finding.heatmap_class, finding.model.display)
-        coloured = _panel(plain_overlay(pixels, finding, opacity=opacity), f"Evidence for {shown}")
-        panels.append(coloured)
+        panels.append(_panel(seen, _at_panel_size(heatmap), opacity, f"Evidence for {shown}"))
     sheet = _Sheet.of(panels)
     for line in _answer_lines(finding):
         sheet.write(line)
@@ -184,16 +187,24 @@ class _Sheet:
         return top
 
 
-def _panel(picture: NDArray[np.uint8], caption: str) -> _Panel:
-    """A picture at a size at which it can be seen."""
-    height, width = picture.shape[:2]
+def _panel(
+    pixels: NDArray[np.float32], evidence: NDArray[np.float32], opacity: float, caption: str
+) -> _Panel:
+    return _Panel(Image.fromarray(blend(pixels, evidence, opacity)), caption)
+
+
+def _at_panel_size(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A slice, or a map over it, enlarged or reduced so that it can be seen."""
+    height, width = values.shape
     longest = max(height, width)
-    image = Image.fromarray(picture)
     target = min(max(longest, SMALLEST_PANEL), LARGEST_PANEL)
-    if target != longest:
-        size = (max(1, width * target // longest), max(1, height * target // longest))
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return _Panel(image, caption)
+    if target == longest:
+        return values
+    size = (max(1, width * target // longest), max(1, height * target // longest))
+    image = Image.fromarray(np.ascontiguousarray(values))
+    resized = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+    clipped: NDArray[np.float32] = np.clip(np.asarray(resized), 0, 1)
+    return clipped
 
 
 def _answer_lines(finding: Finding) -> list[_Line]:
