@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tumorlens.data.audit.align import with_aligned
 from tumorlens.data.audit.groups import Groups
 from tumorlens.data.audit.report import CopyCount, Relation
 from tumorlens.data.duplicates import NEAR, SAME
@@ -132,8 +133,9 @@ def find_copies(
     """
     pictures = Pictures.of_images(images)
     tally = _Tally(pictures)
-    for found in search(heads[pictures.first], NEAR, progress):
-        tally.add(found)
+    shown = heads[pictures.first]
+    for found in search(shown, NEAR, progress):
+        tally.add(with_aligned(shown, found))
     return tally.result()
 
 

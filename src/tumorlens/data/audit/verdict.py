@@ -97,16 +97,15 @@ def _share(part: int, whole: int) -> str:
 
 
 def _leak_sentences(leaks: Sequence[Leak]) -> Iterator[Sentence]:
+    for leak in leaks:
+        if leak.against != OTHERS:
+            yield _leak_sentence(f"{leak.split} images of {leak.name}", leak.against, leak)
     for name, ones in _folds(leaks).items():
         images, same, near = (
             sum(getattr(leak, field) for leak in ones) for field in ("images", "same", "near")
         )
-        sides = f"of {name} have {{}} in another of its {len(ones)} folds"
-        yield _leak_sentence(sides, images, same, near, folds=name)
-    for leak in leaks:
-        if leak.against != OTHERS:
-            sides = f"{leak.split} images of {leak.name} have {{}} in {leak.against}"
-            yield _leak_sentence(sides, leak.images, leak.same, leak.near, folds=None)
+        total = Leak(name=name, split="", against=OTHERS, images=images, same=same, near=near)
+        yield _leak_sentence(f"images of {name}", f"another of its {len(ones)} folds", total)
 
 
 def _folds(leaks: Sequence[Leak]) -> dict[str, list[Leak]]:
@@ -117,19 +116,20 @@ def _folds(leaks: Sequence[Leak]) -> dict[str, list[Leak]]:
     return by_set
 
 
-def _leak_sentence(sides: str, images: int, same: int, near: int, *, folds: str | None) -> Sentence:
-    more = f"; with near-copies, {_share(near, images)}" if near > same else ""
-    if not same:
-        text = f"None of the {images:,} {sides.format('a copy').removeprefix('of ')}{more}."
-        return Sentence(severity=Severity.NOTICE if near else Severity.FINE, text=text)
-    counted = f"{_share(same, images)} {sides.format('a copy')}, mirrored and rotated ones counted"
-    if same / images < SERIOUS_SHARE:
-        text = f"{counted}{more}. Leave these out of the test."
-        return Sentence(severity=Severity.NOTICE, text=text)
-    where = "these folds" if folds else "this split"
+def _leak_sentence(unseen: str, learnt: str, leak: Leak) -> Sentence:
+    more = f"; with near-copies, {_share(leak.near, leak.images)}" if leak.near > leak.same else ""
+    if not leak.same:
+        text = f"None of the {leak.images:,} {unseen} has a copy in {learnt}{more}."
+        return Sentence(severity=Severity.NOTICE if leak.near else Severity.FINE, text=text)
     text = (
-        f"{counted}{more}. A figure on {where} measures memory: split by group instead "
-        "(tumorlens data split --by group), or report the figure on the rest as well."
+        f"{_share(leak.same, leak.images)} {unseen} have a copy in {learnt}, mirrored and rotated "
+        f"ones counted{more}. "
+    )
+    if leak.same < SERIOUS_SHARE * leak.images:
+        return Sentence(severity=Severity.NOTICE, text=text + "Leave these out of the test.")
+    text += (
+        "A figure on it measures memory: split by group instead (tumorlens data split --by "
+        "group), or report the figure on the rest as well."
     )
     return Sentence(severity=Severity.SERIOUS, text=text)
 
@@ -183,23 +183,38 @@ def _conflict_sentences(counts: Sequence[CopyCount]) -> Iterator[Sentence]:
 
 
 def _control_sentences(controls: Sequence[Control]) -> Iterator[Sentence]:
+    """One sentence on copying, and one on all shortcuts together, for each thing measured on."""
+    telling: defaultdict[str, list[Control]] = defaultdict(list)
     for control in controls:
-        gain = control.accuracy - control.chance
-        if gain < SHORTCUT_GAIN or control.name in IGNORANT:
-            continue
-        figures = f"{control.accuracy:.1%} on {control.on} (largest class {control.chance:.1%})"
-        if control.name == ControlKind.COPY_DETECTOR:
+        if control.name not in IGNORANT and _gain(control) >= SHORTCUT_GAIN:
+            telling[control.on].append(control)
+    for on, ones in telling.items():
+        ones.sort(key=_gain, reverse=True)
+        copying = [one for one in ones if one.name == ControlKind.COPY_DETECTOR]
+        shortcuts = [one for one in ones if one.name != ControlKind.COPY_DETECTOR]
+        if copying:
             text = (
                 f"A copy-detector, which names the label of the most similar picture, scores "
-                f"{figures}: a model must be judged by what it adds to that."
+                f"{copying[0].accuracy:.1%} on {on} (largest class {copying[0].chance:.1%}): "
+                "judge a model by what it adds to that."
             )
-        else:
+            yield Sentence(severity=_severity(copying[0]), text=text)
+        if shortcuts:
+            figures = ", ".join(f"{one.name} {one.accuracy:.1%}" for one in shortcuts)
             text = (
-                f"The label can be told without looking at a brain: {control.name} alone scores "
-                f"{figures}."
+                f"On {on} the label can be told without looking at a brain: {figures} "
+                f"(largest class {shortcuts[0].chance:.1%})."
             )
-        severity = Severity.SERIOUS if gain >= STRONG_SHORTCUT_GAIN else Severity.NOTICE
-        yield Sentence(severity=severity, text=text)
+            yield Sentence(severity=_severity(shortcuts[0]), text=text)
+
+
+def _gain(control: Control) -> float:
+    return control.accuracy - control.chance
+
+
+def _severity(control: Control) -> Severity:
+    is_strong = _gain(control) >= STRONG_SHORTCUT_GAIN
+    return Severity.SERIOUS if is_strong else Severity.NOTICE
 
 
 def _size_sentences(sets: Sequence[SetSummary], distinct: int, groups: int) -> Iterator[Sentence]:
