@@ -85,6 +85,8 @@ def decoders() -> Iterator[Check]:
     try:
         from pydicom import uid
         from pydicom.pixels.decoders.base import get_decoder
+
+        from tumorlens.scan.dicom.frames import OWN_DECODER
     except ImportError as error:
         yield Check("DICOM", State.BROKEN, f"pydicom cannot be imported: {error}")
         return
@@ -111,6 +113,8 @@ def decoders() -> Iterator[Check]:
         if decoder.is_available:
             plugins = ", ".join(decoder.available_plugins) or "built in"
             yield Check(about, State.OK, plugins)
+        elif syntax in OWN_DECODER:
+            yield Check(about, State.OK, "tumorlens")
         else:
             yield Check(about, State.ABSENT, "needs " + "; ".join(decoder.missing_dependencies))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tumorlens.scan.dicom.header import PixelHeader
 
-_OWN_DECODER = frozenset({JPEGLossless, JPEGLosslessSV1})
+OWN_DECODER = frozenset({JPEGLossless, JPEGLosslessSV1})
 _BYTE = 8  # bits
 _WHAT = "the DICOM pixels"
 
@@ -86,7 +86,7 @@ def _decoder(name: str, header: PixelHeader) -> Decoder | None:
         ) from error
     if decoder.is_available:
         return decoder
-    if header.syntax in _OWN_DECODER and header.samples == 1:
+    if header.syntax in OWN_DECODER and header.samples == 1:
         return None
     raise _no_decoder(name, header, decoder)
 
