@@ -20,6 +20,7 @@ from tumorlens.data.audit.report import (
     ClassCount,
     Control,
     Copy,
+    CopyCount,
     Count,
     Leak,
     Overlap,
@@ -253,6 +254,34 @@ class TestWhatAReaderFinds:
             "5 pairs more are not shown here",
         ):
             assert words in text
+
+    def test_all_sets_together_and_all_pairs_are_counted(self, tmp_path: Path, full: Any) -> None:
+        report, images = full
+        counts = CopyCount(
+            relation=Relation.NEAR,
+            pairs=4321,
+            turned=17,
+            across_classes=0,
+            across_splits=2431,
+            across_sets=1405,
+        )
+        more = {"distinct": 4213, "groups": 2999, "copy_counts": (counts,)}
+        text = text_of(page_of(tmp_path, report.model_copy(update=more), images))
+        assert "All sets together: how many images there really are" in text
+        assert "files 14,046" in text
+        assert "distinct pictures 4,213" in text
+        assert "near-copy 4,321 17 0 2,431 1,405" in text
+
+    def test_every_kind_of_thing_has_its_words(self, tmp_path: Path) -> None:
+        problems = tuple(Problem(image=f"a/{kind}", kind=kind, detail="so") for kind in ProblemKind)
+        copies = tuple(
+            copy_of("a/1", "a/2", relation=relation, turn=turn)
+            for relation in Relation
+            for turn in Turn
+        )
+        verdict = tuple(Sentence(severity=one, text="so") for one in Severity)
+        page = page_of(tmp_path, report_of(problems=problems, copies=copies, verdict=verdict))
+        assert page.count('<figure class="pair item">') == len(copies)
 
     def test_nothing_found_is_said_and_not_left_blank(self, tmp_path: Path) -> None:
         text = text_of(page_of(tmp_path, report_of(leaks=(), verdict=())))

@@ -108,6 +108,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "part": words.part,
         "severities": words.SEVERITIES,
+        "strengths": words.STRENGTHS,
         "problems_in_words": words.PROBLEMS,
         "against_chance": words.against_chance,
         "bar": view.bar,

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SENTENCES = 5
+"""Of each severity that are seen at once; the others unfold."""
+
 LEAK_PAIRS = 60
 CONFLICT_PAIRS = 48
 CROSS_SET_PAIRS = 36
@@ -33,6 +36,17 @@ CLASSES = 200
 """Classes that are listed; a set with more is no set of diseases."""
 
 HEAT_LEVELS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many images there really are in a set, or in all."""
+
+    name: str
+    files: int
+    readable: int
+    distinct: int
+    groups: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +71,7 @@ def build(report: AuditReport, pictures: Pictures) -> dict[str, Any]:
         "report": report,
         "verdict": _verdict(report),
         "copy_detectors": [c for c in report.controls if "copy" in c.name.lower()],
+        "counted": _counted(report),
         "several_sets": len(report.sets) > 1,
         "leak_pairs": gallery.pairs(_varied(inside), LEAK_PAIRS),
         "conflict_pairs": gallery.pairs(conflicts, CONFLICT_PAIRS),
@@ -75,9 +90,20 @@ def build(report: AuditReport, pictures: Pictures) -> dict[str, Any]:
     }
 
 
-def _verdict(report: AuditReport) -> list[Any]:
-    order = [Severity.SERIOUS, Severity.NOTICE, Severity.FINE]
-    return sorted(report.verdict, key=lambda sentence: order.index(sentence.severity))
+def _verdict(report: AuditReport) -> list[tuple[Severity, Sequence[Any], Sequence[Any]]]:
+    """For each severity, worst first: the sentences that are seen at once, and the rest."""
+    found = _by(report.verdict, lambda sentence: sentence.severity)
+    order = (Severity.SERIOUS, Severity.NOTICE, Severity.FINE)
+    return [(s, found[s][:SENTENCES], found[s][SENTENCES:]) for s in order if s in found]
+
+
+def _counted(report: AuditReport) -> list[Counted]:
+    """How many images there really are: in each set, and first in all of them together."""
+    each = [Counted(s.name, s.files, s.readable, s.distinct, s.groups) for s in report.sets]
+    if len(each) < 2 or not report.distinct:  # noqa: PLR2004
+        return each
+    files, readable = sum(s.files for s in each), sum(s.readable for s in each)
+    return [Counted("All sets together", files, readable, report.distinct, report.groups), *each]
 
 
 def _cut(items: Sequence[T], most: int) -> Shown[T]:

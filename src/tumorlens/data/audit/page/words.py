@@ -31,8 +31,18 @@ PROBLEMS = {
     ProblemKind.TWO_LABELS: "two labels",
     ProblemKind.TWO_SPLITS: "two splits",
     ProblemKind.NO_LABEL: "no label",
+    ProblemKind.TWO_SPLITS: "two splits",
+    ProblemKind.NO_LABEL: "no label",
     ProblemKind.MISSING: "missing",
 }
+
+STRENGTHS = {
+    Relation.BYTES: "same file",
+    Relation.PIXELS: "same pixels",
+    Relation.SAME: "same picture",
+    Relation.NEAR: "near-copy",
+}
+"""Of a pair of copies, strongest first."""
 
 _TURNS = {
     Turn.NONE: "",
