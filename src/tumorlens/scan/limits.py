@@ -23,7 +23,7 @@ class Limits:
         max_file_bytes: Bytes of one file, or of one zip member once inflated.
         max_pixels: Pixels of one slice (of DICOM: samples); 2**24 is 4096 x 4096, where a slice
             of MRI has at most about 2048 x 2048. The most that reading one of that size was seen
-            to take is 0.55 GiB, for WebP with alpha.
+            to take is 0.5 GiB, for WebP with alpha.
         max_frames: Slices of one file.
         max_volume_bytes: Bytes of one volume or deflated dataset once inflated.
         max_zip_ratio: Inflated over stored size, for members large enough to matter; an image
