@@ -15,6 +15,7 @@ from tumorlens.cli.tally import Tally
 from tumorlens.cli.writers import Format, writer_for
 from tumorlens.decide.finding import NOTICE
 from tumorlens.errors import ScanError
+from tumorlens.explain.colour import DEFAULT_OPACITY
 from tumorlens.model.registry import installed_models, load_model
 from tumorlens.report.words import one_line
 from tumorlens.scan import Limits, Plane
@@ -85,7 +86,7 @@ def predict(
     ] = None,
     opacity: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="How much full evidence covers the slice.")
-    ] = 0.7,
+    ] = DEFAULT_OPACITY,
     plane: Annotated[
         Plane, typer.Option(help="Which slices of a NIfTI volume are answered.")
     ] = Plane.AUTO,

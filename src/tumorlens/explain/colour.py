@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVELS = 256
+# Full evidence covers most of the slice, and what lies under it can still be made out.
+DEFAULT_OPACITY = 0.7
 # Where the helix is entered, how far it turns (the colours no tissue on a grey scan has), and how
 # colourful it is: with more, a channel would be cut off, and lightness rise unevenly.
 START, ROTATIONS, SATURATION = 0.4, 0.35, 2.0

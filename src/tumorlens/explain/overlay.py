@@ -11,14 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.decide.finding import Status
 from tumorlens.decide.words import class_words, headline, probability_line
-from tumorlens.explain.colour import blend
+from tumorlens.explain.colour import DEFAULT_OPACITY, blend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorlens.decide.finding import Finding
-
-DEFAULT_OPACITY = 0.7
 
 # A panel's longer side, in pixels: a tiny slice is enlarged, and a huge one reduced, so that the
 # words beside it can be read and the picture fits a screen.

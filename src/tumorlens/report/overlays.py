@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorlens.errors import TumorLensError
-from tumorlens.explain.overlay import DEFAULT_OPACITY, overlay
+from tumorlens.explain.colour import DEFAULT_OPACITY
+from tumorlens.explain.overlay import overlay
 
 if TYPE_CHECKING:
     import os
