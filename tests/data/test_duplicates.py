@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from tumorlens.data.duplicates import NEAR, SAME, Pair, find_pairs, group, thumbnail
+from tumorlens.data.search import ROUNDING, TURNS, descriptors, search, turned
 
 
 def head(seed):
@@ -83,3 +84,48 @@ def test_groups_are_the_connected_parts(edges):
 
 def test_a_pair_below_the_threshold_joins_nothing():
     assert len(set(group(2, [Pair(0, 1, 0.96)], SAME))) == 2
+
+
+def brute_force(vectors, threshold):
+    """All pairs in all eight turns, the plain way."""
+    square = vectors.reshape(len(vectors), 48, 48)
+    best = np.full((len(vectors), len(vectors)), -1.0)
+    for flipped in (square, square[:, :, ::-1]):
+        for quarter in range(4):
+            other = np.rot90(flipped, quarter, axes=(1, 2)).reshape(vectors.shape)
+            best = np.maximum(best, vectors @ other.T)
+    return {(i, j) for i, j in zip(*np.nonzero(best >= threshold), strict=True) if i < j}
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.6, 0.9, NEAR])
+def test_the_fast_search_loses_no_pair(threshold):
+    chance = np.random.default_rng(0)
+    heads = [head(seed) for seed in range(40)]
+    heads += [np.rot90(p, chance.integers(4)) for p in heads[:10]]
+    heads += [p[:, ::-1] * chance.uniform(0.8, 1) for p in heads[:10]]
+    vectors = np.stack([thumbnail(np.ascontiguousarray(p)) for p in heads])
+    found = {(pair.first, pair.second) for pair in find_pairs(vectors, threshold)}
+    assert found == brute_force(vectors, threshold)
+    assert len(found) >= 20
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_a_descriptor_never_hides_a_correlation(first, second, share):
+    pictures = np.stack([np.random.default_rng(s).normal(size=48 * 48) for s in (first, second)])
+    pictures[1] = share * pictures[0] + (1 - share) * pictures[1]
+    pictures -= pictures.mean(axis=1, keepdims=True)
+    pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
+    vectors = pictures.astype(np.float32)
+    bound = float(np.prod(descriptors(vectors), axis=0).sum())
+    turns = [turned(vectors[1:].reshape(1, 48, 48), turn).ravel() for turn in range(TURNS)]
+    assert bound >= max(float(vectors[0] @ other) for other in turns) - ROUNDING
+
+
+@pytest.mark.parametrize("turn", range(TURNS))
+def test_the_turn_that_is_told_lays_the_second_on_the_first(turn):
+    first, second = thumbnail(head(4)).reshape(1, 48, 48), None
+    second = next(t for t in range(TURNS) if np.array_equal(turned(turned(first, t), turn), first))
+    vectors = np.concatenate([first, turned(first, second)]).reshape(2, -1)
+    (found,) = search(vectors, 0.99)
+    assert list(found.turn) == [turn]

@@ -205,8 +205,6 @@ def _problems(
         if isinstance(one, Refusal):
             yield Problem(image=member.name, kind=one.kind, detail=one.detail)
             continue
-        if one.cut_off:
-            yield Problem(image=member.name, kind=ProblemKind.TRUNCATED, detail=one.cut_off)
         suffix = member.path.suffix.lower()
         if is_mislabelled(one.format, suffix):
             detail = f"it is named {suffix or 'without a suffix'} and is {one.format.upper()}"

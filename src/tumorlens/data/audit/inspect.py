@@ -34,9 +34,6 @@ SUFFIXES = {
 }
 """What a file of each format is rightly called."""
 
-# A JPEG ends with its end-of-image marker, after which some programs write a little more.
-_JPEG_END = b"\xff\xd9"
-_JPEG_TAIL_BYTES = 4096
 _CUT_OFF_WORDS = ("truncated", "cut short", "not processed", "unexpected end", "end of file")
 
 
@@ -54,7 +51,6 @@ class Inspection:
         file_size: In bytes.
         mean_intensity: In [0, 1].
         flags: Names of quality flags.
-        cut_off: What is missing at the end of a file that could be read all the same, or empty.
         pixels64: uint8 (64, 64), the whole picture stretched.
         head: float16 (n,), the thumbnail of the head; see `tumorlens.data.duplicates`.
     """
@@ -68,7 +64,6 @@ class Inspection:
     file_size: int
     mean_intensity: float
     flags: tuple[str, ...]
-    cut_off: str
     pixels64: NDArray[np.uint8]
     head: NDArray[np.float16]
 
@@ -108,7 +103,6 @@ def inspect_file(path: Path) -> Inspection | Refusal:
         file_size=len(data),
         mean_intensity=float(scan.pixels.mean()),
         flags=tuple(flag.kind.value for flag in assess(scan)),
-        cut_off=_cut_off(scan.format, data),
         pixels64=_whole(scan.pixels),
         head=thumbnail(scan.pixels).astype(np.float16),
     )
@@ -145,12 +139,6 @@ def _pixel_hash(pixels: NDArray[np.float32]) -> str:
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
-
-
-def _cut_off(kind: FileFormat, data: bytes) -> str:
-    if kind is FileFormat.JPEG and _JPEG_END not in data[-_JPEG_TAIL_BYTES:]:
-        return "the end of the JPEG data is missing; what is there could be read"
-    return ""
 
 
 def _whole(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
