@@ -58,7 +58,9 @@ class TestALeakingSet:
             "leaky/Training/glioma/g3.jpg",
             "leaky/Training/notumor/wrong.png",
         }
-        assert "1 pairs of the same picture have labels that cannot both be true" in serious(report)
+        assert "Pairs of the same picture with labels that cannot both be true: 1." in serious(
+            report
+        )
 
     def test_different_pictures_are_counted_and_not_files(self, report):
         (one,) = report.sets
@@ -132,7 +134,7 @@ def test_patients_in_two_splits_are_found_and_not_named(tmp_path, draw):
     (held,) = report.patients
     assert (held.patient, held.splits, held.images) == ("patient 1", ("test", "train"), 2)
     assert report.groups == 3
-    assert "1 patients of set, with 2 images, stand in more than one split" in serious(report)
+    assert "Patients of set in more than one split: 1, with 2 images" in serious(report)
     for path in (tmp_path / "out").iterdir():
         assert b"Jane" not in path.read_bytes()
 

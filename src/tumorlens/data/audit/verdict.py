@@ -142,9 +142,9 @@ def _patient_sentences(
         if crossing[name]:
             images = sum(patient.images for patient in patients if patient.name == name)
             text = (
-                f"{crossing[name]:,} patients of {name}, with {images:,} images, stand in more "
-                f"than one split (patients known from {origin}). Split by patient instead "
-                "(tumorlens data split --by patient)."
+                f"Patients of {name} in more than one split: {crossing[name]:,}, with {images:,} "
+                f"images (patients known from {origin}). Split by patient instead (tumorlens data "
+                "split --by patient)."
             )
             yield Sentence(severity=Severity.SERIOUS, text=text)
         else:
@@ -176,8 +176,8 @@ def _conflict_sentences(counts: Sequence[CopyCount]) -> Iterator[Sentence]:
     conflicts = sum(c.across_classes for c in counts if c.relation is not Relation.NEAR)
     if conflicts:
         text = (
-            f"{conflicts:,} pairs of the same picture have labels that cannot both be true: "
-            "one of each is wrong. They stand first in copies.csv."
+            f"Pairs of the same picture with labels that cannot both be true: {conflicts:,}. One "
+            "label of each is wrong; they stand first in copies.csv."
         )
         yield Sentence(severity=Severity.SERIOUS, text=text)
 
@@ -255,13 +255,13 @@ def _class_sentences(sets: Sequence[SetSummary]) -> Iterator[Sentence]:
 
 
 _PROBLEM_WORDS = {
-    ProblemKind.UNREADABLE: "cannot be read",
-    ProblemKind.TRUNCATED: "are cut short",
-    ProblemKind.MISLABELLED_FORMAT: "are of another format than their name says",
-    ProblemKind.TWO_LABELS: "have two labels in their table (the first was used)",
-    ProblemKind.TWO_SPLITS: "stand in two splits of their table (the first was used)",
-    ProblemKind.NO_LABEL: "have no label in their table",
-    ProblemKind.MISSING: "are named in a table and not there",
+    ProblemKind.UNREADABLE: "Files that cannot be read",
+    ProblemKind.TRUNCATED: "Files that are cut short",
+    ProblemKind.MISLABELLED_FORMAT: "Files of another format than their name says",
+    ProblemKind.TWO_LABELS: "Files with two labels in their table (the first was used)",
+    ProblemKind.TWO_SPLITS: "Files in two splits of their table (the first was used)",
+    ProblemKind.NO_LABEL: "Files without a label in their table",
+    ProblemKind.MISSING: "Files that a table names and that are not there",
 }
 _SERIOUS_PROBLEMS = frozenset({ProblemKind.TWO_LABELS, ProblemKind.TWO_SPLITS})
 
@@ -271,7 +271,7 @@ def _problem_sentences(problems: Sequence[Problem]) -> Iterator[Sentence]:
         names = [problem.image for problem in problems if problem.kind is kind]
         if names:
             more = ", …" if len(names) > _SHOWN else ""
-            text = f"{len(names):,} files {words}: {', '.join(names[:_SHOWN])}{more}"
+            text = f"{words}: {len(names):,} ({', '.join(names[:_SHOWN])}{more})"
             severity = Severity.SERIOUS if kind in _SERIOUS_PROBLEMS else Severity.NOTICE
             yield Sentence(severity=severity, text=text)
 
@@ -291,5 +291,5 @@ def _suspect_sentences(suspects: Sequence[Suspect]) -> Iterator[Sentence]:
     if suspects:
         names = ", ".join(suspect.image for suspect in suspects[:_SHOWN])
         more = ", …" if len(suspects) > _SHOWN else ""
-        text = f"{len(suspects):,} labels look wrong and should be read again: {names}{more}"
+        text = f"Labels that look wrong and should be read again: {len(suspects):,} ({names}{more})"
         yield Sentence(severity=Severity.NOTICE, text=text)
