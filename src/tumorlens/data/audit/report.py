@@ -205,6 +205,7 @@ class Control(_Frozen):
         accuracy_low: Lower end of the 95 % interval of the accuracy, over groups of copies.
         accuracy_high: Its upper end.
         auroc: Where there are two classes, or None.
+        detail: What it found, where that can be said in a clause.
     """
 
     name: str
@@ -216,6 +217,7 @@ class Control(_Frozen):
     accuracy_low: Share | None = None
     accuracy_high: Share | None = None
     auroc: Share | None = None
+    detail: str = ""
 
 
 class Suspect(_Frozen):

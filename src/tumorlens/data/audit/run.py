@@ -73,7 +73,8 @@ def audit(
     _tell(progress, MEASURING, 0, 2)
     controls = measure_shortcuts(collection.images)
     _tell(progress, MEASURING, 1, 2)
-    suspects = find_suspects(collection.images)
+    same = found.distinct.labels[found.pictures.of]
+    suspects = find_suspects(collection.images, same.tolist())
     _tell(progress, MEASURING, 2, 2)
     copies = list_copies(found)
     listed = most_telling(copies)
@@ -111,7 +112,7 @@ def audit(
         suspects=suspects,
     )
     if out is not None:
-        write_outputs(report, collection, copies, out)
+        write_outputs(report, collection, found, copies, out)
     return report
 
 

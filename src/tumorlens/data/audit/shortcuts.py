@@ -167,7 +167,13 @@ def _control(one: _Set, protocol: _Protocol, kind: ControlKind, chance: float) -
         accuracy_low=found.accuracy.low,
         accuracy_high=found.accuracy.high,
         auroc=found.auroc,
+        detail=_text_detail(one.images) if kind is ControlKind.TEXT else "",
     )
+
+
+def _text_detail(images: Sequence[ImageFacts]) -> str:
+    shares = [f"{share:.1%} of {label}" for label, share in text_shares(images).items()]
+    return "burned-in text on " + ", ".join(shares)
 
 
 def _scored(one: _Set, protocol: _Protocol, kind: ControlKind) -> ControlScore:
