@@ -81,6 +81,12 @@ class TestALeakingSet:
         group = {row["name"]: row["group"] for row in files}
         assert group["leaky/Training/glioma/g0.jpg"] == group["leaky/Testing/glioma/copy.jpg"]
         assert len(set(group.values())) == 20
+        leaked = [row["name"] for row in files if row["split"] == "test" and row["same_in"]]
+        assert leaked == [
+            "leaky/Testing/glioma/copy.jpg",
+            "leaky/Testing/notumor/mirrored.jpg",
+        ]
+        assert {row["same_in"] for row in files} == {"", "leaky/train", "leaky/test"}
         assert len(rows_of(out / "copies.csv")) == 3
         assert (out / "problems.csv").read_text() == "image,kind,detail\n"
         assert "<html" in (out / "audit.html").read_text()

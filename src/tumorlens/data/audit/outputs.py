@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tumorlens.data.audit.collect import Collection
+    from tumorlens.data.audit.copies import CopiesFound
+    from tumorlens.data.audit.facts import ImageFacts
     from tumorlens.data.audit.report import AuditReport, Copy
 
     Cell = str | int | float | bool
@@ -27,6 +29,7 @@ PROBLEMS_NAME = "problems.csv"
 
 FILES_HEADER = (
     *("name", "set", "label", "split", "patient", "sha256", "pixel_sha256", "group"),
+    *("same_in", "near_in"),
     *("format", "mode", "width", "height", "file_size", "mean_intensity", "flags", "problems"),
 )
 COPIES_HEADER = (
@@ -50,13 +53,18 @@ def make_folder(out: Path) -> None:
 
 
 def write_outputs(
-    report: AuditReport, collection: Collection, copies: Sequence[Copy], out: Path
+    report: AuditReport,
+    collection: Collection,
+    found: CopiesFound,
+    copies: Sequence[Copy],
+    out: Path,
 ) -> None:
     """Write all files of an audit into a folder.
 
     Args:
         report: What was found.
         collection: Every file, for `FILES_NAME` and the pictures of the page.
+        found: Where else the picture of each file stands.
         copies: All pairs that were kept, also those that the report has no room for.
         out: The folder, which is there.
 
@@ -66,7 +74,7 @@ def write_outputs(
     """
     try:
         (out / JSON_NAME).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        _write(out / FILES_NAME, FILES_HEADER, _file_rows(collection))
+        _write(out / FILES_NAME, FILES_HEADER, _file_rows(collection, found))
         _write(out / COPIES_NAME, COPIES_HEADER, map(_copy_row, copies))
         _write(
             out / PROBLEMS_NAME,
@@ -92,25 +100,43 @@ def _harmless(cell: Cell) -> Cell:
     return f"'{cell}" if is_formula else cell
 
 
-def _file_rows(collection: Collection) -> Iterator[tuple[Cell, ...]]:
+def _file_rows(collection: Collection, found: CopiesFound) -> Iterator[tuple[Cell, ...]]:
     """A line a file, also of those that could not be read."""
     problems: defaultdict[str, list[str]] = defaultdict(list)
     for problem in collection.problems:
         problems[problem.image].append(problem.kind.value)
-    facts = {image.name: image for image in collection.images}
+    known = {image.name: (image, where) for image, where in _elsewhere(collection, found)}
     for one in collection.sets:
         for member in one.members:
             wrong = " ".join(problems[member.name])
-            found = facts.get(member.name)
             start = (member.name, member.set, member.label, member.split)
-            if found is None:
+            if member.name not in known:
                 yield (*start, *[""] * (len(FILES_HEADER) - len(start) - 1), wrong)
                 continue
+            image, where = known[member.name]
             yield (
-                *(*start, found.patient or "", found.sha256, found.pixel_sha256, found.group),
-                *(found.format, found.mode, found.width, found.height, found.file_size),
-                *(round(found.mean_intensity, 4), " ".join(found.flags), wrong),
+                *(*start, image.patient or "", image.sha256, image.pixel_sha256, image.group),
+                *(*where, image.format, image.mode, image.width, image.height, image.file_size),
+                *(round(image.mean_intensity, 4), " ".join(image.flags), wrong),
             )
+
+
+def _elsewhere(
+    collection: Collection, found: CopiesFound
+) -> Iterator[tuple[ImageFacts, tuple[str, str]]]:
+    """Each image, and the other splits and sets with the same picture, and with a near one."""
+    sides = found.pictures.sides
+    identical = found.pictures.by_side > 0
+    for image, picture in zip(collection.images, found.pictures.of, strict=True):
+        is_same = identical[picture] | found.same[picture]
+        is_near = found.near[picture] & ~is_same
+        own = (image.set, image.split)
+        same, near = (
+            "; ".join("/".join(filter(None, side)) for side, here in zip(sides, which, strict=True)
+                     if here and side != own)
+            for which in (is_same, is_near)
+        )  # fmt: skip
+        yield image, (same, near)
 
 
 def _copy_row(copy: Copy) -> tuple[Cell, ...]:
