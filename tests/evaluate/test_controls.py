@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from tumorlens.data.audit.facts import outer_frame
 from tumorlens.evaluate.controls import (
     PROPERTIES,
     ControlKind,
@@ -28,10 +27,6 @@ class Drawn:
     format: str = "jpeg"
     mean_intensity: float = 0.5
     flags: tuple[str, ...] = ()
-
-    @property
-    def frame(self):
-        return outer_frame(self.pixels64)
 
 
 def noise(count, seed=0):

@@ -25,6 +25,9 @@ measures tumor against no tumor on a set that the model learnt nothing from.
 The manifest is built again from the sets that the model's recipe names, or read from
 `--manifest`. It must be the one that the model was trained with, or the command stops: otherwise
 training images could stand among the test images.
+
+Beside the model stand controls that know nothing of tumors: trained on the same images, they show
+what copying, the outer frame of the picture, and the properties of the file reach by themselves.
 """
 
 
@@ -52,10 +55,12 @@ def evaluate(
     display = Display()
     loaded = load_model(model, threads=1)
     with display.counting("comparing images") as count:
-        entries = holdout.held_out_entries(loaded.metadata, data, manifest, count)
+        sides = holdout.sides(loaded.metadata, data, manifest, count)
+    entries = sides.held_out
     with display.counting("answering") as count:
         probabilities = holdout.predict(loaded, data, entries, count)
     result = holdout.evaluate(loaded, entries, probabilities)
+    others = []
     if unseen:
         with display.counting("comparing images") as count:
             others = holdout.unseen_entries(loaded.metadata, data, unseen, count)
@@ -63,6 +68,10 @@ def evaluate(
             answers = holdout.predict(loaded, data, others, count)
         figures = holdout.evaluate_unseen(loaded, others, answers)
         result = result.model_copy(update={"metrics": (*result.metrics, *figures)})
+    with display.counting("measuring controls") as count:
+        result = holdout.beside_controls(
+            result, loaded.metadata, data, sides, unseen=others, progress=count
+        )
     holdout.save(result, loaded.metadata, entries, probabilities, out)
     _show(Console(), result)
 
@@ -70,7 +79,7 @@ def evaluate(
 def _show(console: Console, result: Evaluation) -> None:
     from rich.table import Table
 
-    from tumorlens.evaluate.tables import interval
+    from tumorlens.evaluate.tables import control_table, interval
 
     figures = Table("figure", "on", "images", "value", "95 % interval", title=result.model)
     for m in result.metrics:
@@ -82,3 +91,11 @@ def _show(console: Console, result: Evaluation) -> None:
     for name, row in zip(confusion.classes, confusion.counts, strict=True):
         table.add_row(name, *map(str, row))
     console.print(table)
+    if result.controls:
+        head, rows = control_table(result)
+        beside = Table(*head, title="beside controls that know nothing of tumors")
+        for cells in rows:
+            beside.add_row(*cells)
+        console.print(beside)
+    for sentence in result.warnings:
+        console.print(sentence, style="yellow", markup=False, highlight=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tumorlens.data.audit.facts import outer_frame
 from tumorlens.evaluate.metrics import accuracy, auroc, balanced_accuracy, with_interval
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Features = NDArray[np.float32]
 
 TREES = 100
-"""Trees of a forest: twice as many move the figures of the public sets by less than a point."""
+"""Trees of a forest: twice as many move the figures of the public sets by about a point at most."""
 
 SMALLEST_LEAF = 5
 """Images in a leaf of a tree on one property, so that it finds a rule and not each image."""
@@ -71,14 +72,11 @@ IGNORANT = frozenset({ControlKind.SHUFFLED_LABELS, ControlKind.LARGEST_CLASS})
 class Picture(Protocol):
     """What the controls look at; an image of an audit is one.
 
-    `pixels64` is the whole picture in grey, uint8 (64, 64); `frame` are its outermost pixels as a
-    vector; `flags` are names of quality flags.
+    `pixels64` is the whole picture in grey, uint8 (64, 64); `flags` are names of quality flags.
     """
 
     @property
     def pixels64(self) -> NDArray[np.uint8]: ...  # noqa: D102
-    @property
-    def frame(self) -> NDArray[np.uint8]: ...  # noqa: D102
     @property
     def file_size(self) -> int: ...  # noqa: D102
     @property
@@ -127,7 +125,7 @@ def gather(images: Sequence[Picture]) -> Evidence:
     }
     return Evidence(
         pixels=np.stack([image.pixels64.ravel() for image in images]),
-        frame=np.stack([image.frame for image in images]),
+        frame=np.stack([outer_frame(image.pixels64) for image in images]),
         properties={
             kind: np.asarray(values, np.float32).reshape(len(images), -1)
             for kind, values in columns.items()
@@ -150,7 +148,8 @@ def answer(
     Args:
         kind: Which control.
         evidence: Of N images.
-        truth: The class of each, (N,), from 0; of `test` it is not looked at.
+        truth: The class of each image, from 0; only that of the rows in `train` is looked at, so
+            it may end with them.
         classes: How many classes there are; those that `train` lacks get probability 0.
         train: The images to learn from, by row; at least one.
         test: The images to answer.
@@ -170,13 +169,13 @@ def answer(
             shuffled = np.random.default_rng(seed).permutation(learnt)
             return _nearest(evidence.pixels[train], shuffled, evidence.pixels[test], classes)
         case ControlKind.FRAME:
-            return _fitted(_forest(seed), evidence.frame, truth, classes, train, test)
+            return _fitted(_forest(seed), evidence.frame, learnt, classes, train, test)
         case ControlKind.METADATA:
             together = np.hstack([evidence.properties[each] for each in PROPERTIES])
-            return _fitted(_forest(seed), together, truth, classes, train, test)
+            return _fitted(_forest(seed), together, learnt, classes, train, test)
         case _:
             seen = evidence.properties[kind]
-            return _fitted(_one_tree(seed), seen, truth, classes, train, test)
+            return _fitted(_one_tree(seed), seen, learnt, classes, train, test)
 
 
 def answer_folds(
@@ -289,9 +288,9 @@ def _one_tree(seed: int) -> Any:
 
 
 def _fitted(
-    learner: Any, features: NDArray[Any], truth: Rows, classes: int, train: Rows, test: Rows
+    learner: Any, features: NDArray[Any], learnt: Rows, classes: int, train: Rows, test: Rows
 ) -> NDArray[np.float64]:
-    learner.fit(features[train], truth[train])
+    learner.fit(features[train], learnt)
     answers = np.zeros((len(test), classes))
     answers[:, learner.classes_] = learner.predict_proba(features[test])
     return answers

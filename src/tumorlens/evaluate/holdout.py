@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tumorlens.data import manifest as manifests
-from tumorlens.data.index import TUMOR
 from tumorlens.data.split import split
 from tumorlens.errors import DatasetError
-from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, sensitivity, with_interval
+from tumorlens.evaluate.comparison import (
+    ControlFigure,
+    control_figures,
+    not_measured,
+    warnings_of,
+)
+from tumorlens.evaluate.figures import fold_figures, known_rows, unseen_figures, where
 from tumorlens.evaluate.tables import to_markdown
 from tumorlens.model.format import Metric
 from tumorlens.model.prepare import prepare
@@ -54,6 +59,9 @@ class Evaluation(BaseModel):
         images: How many images it holds.
         metrics: Every figure, with its interval and what it is on.
         confusion: Of the images whose class is known.
+        controls: What controls that learnt from the same images scored in the figures that a
+            model is chosen by; none in evaluations of earlier versions.
+        warnings: What the controls say of the model's figures, a sentence each.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,12 +72,28 @@ class Evaluation(BaseModel):
     images: int
     metrics: tuple[Metric, ...]
     confusion: Confusion
+    controls: tuple[ControlFigure, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Sides(NamedTuple):
+    """The two sides of a model's manifest."""
+
+    training: list[Entry]
+    held_out: list[Entry]
 
 
 def held_out_entries(
     metadata: ModelMetadata, root: Path, manifest: Path | None, progress: Progress | None = None
 ) -> list[Entry]:
-    """The images of a model's test fold, once it is proven that it did not learn from them.
+    """The images of a model's test fold; see `sides`."""
+    return sides(metadata, root, manifest, progress).held_out
+
+
+def sides(
+    metadata: ModelMetadata, root: Path, manifest: Path | None, progress: Progress | None = None
+) -> Sides:
+    """What a model learnt from, and its test fold, once it is proven that they are apart.
 
     The training side of the manifest must hash to what the model file says of its data.
 
@@ -80,7 +104,7 @@ def held_out_entries(
         progress: Called with (images compared, images in all).
 
     Raises:
-        DatasetError: The manifest is another one, or its files are missing or changed.
+        DatasetError: The manifest is another one, or files of the test fold are missing or changed.
         RecipeError: The model file does not say how it was trained.
     """
     recipe = Recipe.of_model(metadata)
@@ -92,16 +116,17 @@ def held_out_entries(
     )
     test_fold = recipe.data.test_fold
     stated = {source.name: source.manifest_sha256 for source in metadata.data}
-    if manifests.hash_by_source([e for e in entries if e.fold != test_fold]) != stated:
+    training = [e for e in entries if e.fold != test_fold]
+    if manifests.hash_by_source(training) != stated:
         msg = (
             f"{manifest or root}: not the images and folds that {metadata.name} was trained on; "
             "its training images could be among the test images. "
             "Name the manifest.csv of its training run with --manifest"
         )
         raise DatasetError(msg)
-    chosen = [e for e in entries if e.fold == test_fold]
-    manifests.verify(chosen, root)
-    return chosen
+    held_out = [e for e in entries if e.fold == test_fold]
+    manifests.verify(held_out, root)
+    return Sides(training, held_out)
 
 
 def unseen_entries(
@@ -122,28 +147,44 @@ def unseen_entries(
 def evaluate_unseen(
     model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
 ) -> list[Metric]:
-    """Tumor against no tumor on sets that the model has not seen, each set by itself.
+    """Tumor against no tumor on sets that the model has not seen, each set by itself."""
+    return [figure.measured() for figure in unseen_figures(model.metadata, entries, probabilities)]
 
-    This is what tells a model that has learnt tumors from one that has learnt collections: within
-    one set, tumor and tumor-free pictures differ by the tumor only.
+
+def beside_controls(
+    result: Evaluation,
+    metadata: ModelMetadata,
+    root: Path,
+    sides: Sides,
+    *,
+    unseen: Sequence[Entry] = (),
+    progress: Progress | None = None,
+) -> Evaluation:
+    """An evaluation with the controls beside it, and what they say of its figures.
+
+    Where the training images are not at hand, there are no controls and a warning says why.
+
+    Args:
+        result: The model's own figures.
+        metadata: Of the model.
+        root: The folder that holds the sets.
+        sides: What the model learnt from, and its test fold.
+        unseen: Images of sets that the model never saw, if they were measured.
+        progress: Called with (images looked at, images in all).
     """
-    score, truth = _tumor_scores(model, entries, probabilities)
-    figures = []
-    for source in sorted({entry.source for entry in entries}):
-        part = [i for i, entry in enumerate(entries) if entry.source == source]
-        if truth[part].all() or not truth[part].any():
-            continue  # one side is empty: there is nothing to tell apart
-        groups = [entries[i].group for i in part]
-        on = f"{source}, never seen"
-        called = (score[part] >= model.metadata.thresholds.tumor).astype(np.intp)
-        actual = truth[part].astype(np.intp)
-        for name, statistic in (
-            ("tumor AUROC", auroc(truth[part], score[part])),
-            ("tumor sensitivity", sensitivity(actual, called, 1)),
-            ("tumor specificity", sensitivity(actual, called, 0)),
-        ):
-            figures.append(with_interval(name, on, statistic, groups))
-    return figures
+    try:
+        controls = control_figures(
+            metadata,
+            root,
+            training=sides.training,
+            held_out=sides.held_out,
+            unseen=unseen,
+            progress=progress,
+        )
+    except DatasetError as error:
+        return result.model_copy(update={"warnings": (not_measured(error),)})
+    warnings = warnings_of(result.metrics, controls)
+    return result.model_copy(update={"controls": tuple(controls), "warnings": tuple(warnings)})
 
 
 def save(
@@ -222,95 +263,23 @@ def evaluate(
         msg = f"the images must be of one fold, got folds {sorted(folds)}"
         raise DatasetError(msg)
     classes = model.metadata.classes
-    known = [i for i, entry in enumerate(entries) if entry.label in classes]
+    known = known_rows(model.metadata, entries)
     if not known:
         msg = f"no image is labelled as one of {', '.join(classes)}"
         raise DatasetError(msg)
-    truth = np.array([classes.index(entries[i].label) for i in known])
-    chosen = probabilities[known].argmax(axis=1)
-    metrics = _class_metrics(model, [entries[i] for i in known], truth, chosen)
-    metrics += _kind_metrics(model, [entries[i] for i in known], truth, chosen)
-    metrics += _tumor_metrics(model, entries, probabilities)
+    figures = fold_figures(model.metadata, entries, probabilities)
     counts = np.zeros((len(classes), len(classes)), int)
-    np.add.at(counts, (truth, chosen), 1)
+    truth = [classes.index(entries[i].label) for i in known]
+    np.add.at(counts, (truth, probabilities[known].argmax(axis=1)), 1)
     return Evaluation(
         model=model.metadata.name,
         model_sha256=model.sha256,
         fold=folds.pop(),
         images=len(entries),
-        metrics=tuple(metrics),
+        metrics=tuple(figure.measured() for figure in figures),
         confusion=Confusion(
-            on=_where([entries[i] for i in known]),
+            on=where([entries[i] for i in known]),
             classes=classes,
             counts=tuple(tuple(int(n) for n in row) for row in counts),
         ),
     )
-
-
-def _class_metrics(
-    model: Model, entries: list[Entry], truth: NDArray[np.intp], chosen: NDArray[np.intp]
-) -> list[Metric]:
-    groups = [entry.group for entry in entries]
-    on = _where(entries)
-    present = sorted({int(number) for number in truth})
-    figures = [
-        with_interval("accuracy", on, accuracy(truth, chosen), groups),
-        with_interval("macro F1", on, macro_f1(truth, chosen, present), groups),
-    ]
-    for number in present:
-        name = f"sensitivity {model.metadata.classes[number]}"
-        figures.append(with_interval(name, on, sensitivity(truth, chosen, number), groups))
-    return figures
-
-
-def _kind_metrics(
-    model: Model, entries: list[Entry], truth: NDArray[np.intp], chosen: NDArray[np.intp]
-) -> list[Metric]:
-    """How often the kind is right where there is a tumor: a missed tumor is a wrong kind."""
-    positive = {model.metadata.classes.index(name) for name in model.metadata.positive}
-    kept = [i for i, number in enumerate(truth) if int(number) in positive]
-    if not kept or len(positive) == 1:
-        return []
-    groups = [entries[i].group for i in kept]
-    on = _where([entries[i] for i in kept])
-    statistic = accuracy(truth[kept], chosen[kept])
-    return [with_interval("tumor kind accuracy", on, statistic, groups)]
-
-
-def _tumor_metrics(
-    model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
-) -> list[Metric]:
-    """Tumor against no tumor: within each source that has both, and over all of them."""
-    score, truth = _tumor_scores(model, entries, probabilities)
-    parts = [list(range(len(entries)))]
-    parts += [
-        [i for i, entry in enumerate(entries) if entry.source == source]
-        for source in sorted({entry.source for entry in entries})
-    ]
-    figures = []
-    for part in parts:
-        inside = [entries[i] for i in part]
-        if truth[part].all() or not truth[part].any():
-            continue  # one side is empty: there is nothing to tell apart
-        statistic = auroc(truth[part], score[part])
-        figures.append(
-            with_interval("tumor AUROC", _where(inside), statistic, [e.group for e in inside])
-        )
-    return figures
-
-
-def _tumor_scores(
-    model: Model, entries: Sequence[Entry], probabilities: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The tumor probability of each image, and whether it shows a tumor."""
-    names = set(model.metadata.positive) | {TUMOR}
-    columns = [model.metadata.classes.index(name) for name in model.metadata.positive]
-    truth = np.array([entry.label in names for entry in entries])
-    return probabilities[:, columns].sum(axis=1), truth
-
-
-def _where(entries: Sequence[Entry]) -> str:
-    """What some images are, in words: ``fold 1 of cheng and br35h``."""
-    sources = list(dict.fromkeys(entry.source for entry in entries))
-    folds = sorted({entry.fold for entry in entries})
-    return f"fold {', '.join(map(str, folds))} of {' and '.join(sources)}"

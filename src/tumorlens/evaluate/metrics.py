@@ -113,13 +113,21 @@ def macro_f1(
 
 
 def auroc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> Callable[[Indices], float]:
-    """The area under the receiver operating characteristic; NaN where one side is empty."""
-    from sklearn.metrics import roc_auc_score
+    """The area under the receiver operating characteristic; NaN where one side is empty.
+
+    It is the share of pairs of a positive and a negative that stand in order, ties counted half
+    (Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747), and so is counted here.
+    """
+    levels, level = np.unique(score, return_inverse=True)
 
     def statistic(indices: Indices) -> float:
-        sides = truth[indices]
-        if sides.all() or not sides.any():
+        sides, at = truth[indices], level[indices]
+        positive = np.bincount(at[sides], minlength=len(levels))
+        negative = np.bincount(at[~sides], minlength=len(levels))
+        pairs = int(positive.sum()) * int(negative.sum())
+        if not pairs:
             return float("nan")
-        return float(roc_auc_score(sides, score[indices]))
+        twice_in_order = positive @ (2 * np.cumsum(negative) - negative)
+        return float(twice_in_order / (2 * pairs))
 
     return statistic

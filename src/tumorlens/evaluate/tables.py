@@ -27,7 +27,35 @@ def to_markdown(result: Evaluation) -> str:
         + _table(("figure", "on", "images", "value", "95 % interval"), figures)
         + f"\nConfusion on {confusion.on}; rows are the true class, columns the chosen one.\n\n"
         + _table(("true \\ chosen", *confusion.classes), counts)
+        + _beside_controls(result)
     )
+
+
+def control_table(result: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The model beside the controls: the heading and the rows, a figure each."""
+    names = list(dict.fromkeys(one.control for one in result.controls))
+    values = {
+        (one.control, one.metric.name, one.metric.on): f"{one.metric.value:.3f}"
+        for one in result.controls
+    }
+    measured = {(one.metric.name, one.metric.on) for one in result.controls}
+    rows = [
+        (m.name, m.on, f"{m.value:.3f}", *(values.get((name, m.name, m.on), "") for name in names))
+        for m in result.metrics
+        if (m.name, m.on) in measured
+    ]
+    return ("figure", "on", "the model", *names), rows
+
+
+def _beside_controls(result: Evaluation) -> str:
+    text = ""
+    if result.controls:
+        head, rows = control_table(result)
+        text += "\nThe model beside controls that know nothing of tumors, trained on the same "
+        text += "images.\n\n" + _table(head, rows)
+    if result.warnings:
+        text += "\n" + "".join(f"- {sentence}\n" for sentence in result.warnings)
+    return text
 
 
 def interval(low: float | None, high: float | None) -> str:
