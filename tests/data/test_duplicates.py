@@ -109,6 +109,15 @@ def test_the_fast_search_loses_no_pair(threshold):
     assert len(found) >= 20
 
 
+def test_a_set_of_nothing_but_copies_loses_no_pair():
+    heads = [np.rot90(head(1), turn) + seed / 100 * head(seed) for turn in range(4)
+             for seed in range(2, 8)]  # fmt: skip
+    vectors = np.stack([thumbnail(np.ascontiguousarray(p.astype(np.float32))) for p in heads])
+    found = find_pairs(vectors, NEAR)
+    assert {(pair.first, pair.second) for pair in found} == brute_force(vectors, NEAR)
+    assert len(found) > 200
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_a_descriptor_never_hides_a_correlation(first, second, share):

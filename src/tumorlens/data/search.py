@@ -25,14 +25,19 @@ FREQUENCIES = 24
 """Cosine frequencies along each axis that a descriptor keeps: with so many, about half of the
 pairs of head slices that pass are copies, and comparing descriptors still takes little time."""
 
+CROWDED = 0.05
+"""Where more than this share of all pairs may correlate, comparing all of them at once, by matrix
+products, is faster than picking them out."""
+
 ROUNDING = 1e-4
 """How far 32-bit sums may put a product below what it is."""
 
 TURNS = 8
 """Turn t is: mirrored left to right if t >= 4, then rotated clockwise by t % 4 quarter turns."""
 
-_PRODUCTS_AT_ONCE = 2**24
+_PRODUCTS_AT_ONCE = 2**22
 _PAIRS_AT_ONCE = 4096
+_MATCHES_AT_ONCE = 2**16
 _THUMBNAILS_AT_ONCE = 4096
 
 
@@ -72,11 +77,14 @@ def search(
     for start in range(0, count, rows):
         product = described[start : start + rows] @ described[start:].T
         first, second = np.nonzero(product >= threshold - ROUNDING)
-        is_pair = first < second
-        first, second = first[is_pair] + start, second[is_pair] + start
-        for part in range(0, len(first), _PAIRS_AT_ONCE):
-            chosen = slice(part, part + _PAIRS_AT_ONCE)
-            yield _confirmed(thumbnails, first[chosen], second[chosen], threshold)
+        if len(first) > CROWDED * product.size:
+            yield from _all_compared(thumbnails, start, start + rows, threshold)
+        else:
+            is_pair = first < second
+            first, second = first[is_pair] + start, second[is_pair] + start
+            for part in range(0, len(first), _PAIRS_AT_ONCE):
+                chosen = slice(part, part + _PAIRS_AT_ONCE)
+                yield _confirmed(thumbnails, first[chosen], second[chosen], threshold)
         if progress:
             progress(min(start + rows, count), count)
 
@@ -144,6 +152,29 @@ def _confirmed(
     best = products[turn, np.arange(len(first))]
     kept = best >= threshold
     return Matches(first[kept], second[kept], best[kept], turn[kept].astype(np.uint8))
+
+
+def _all_compared(
+    thumbnails: NDArray[np.floating], start: int, stop: int, threshold: float
+) -> Iterator[Matches]:
+    """The pairs of some thumbnails with all later ones that do correlate, with their best turn."""
+    side = round(thumbnails.shape[1] ** 0.5)
+    ones = thumbnails[start:stop].astype(np.float32, copy=False)
+    for place in range(start, len(thumbnails), _THUMBNAILS_AT_ONCE):
+        others = thumbnails[place : place + _THUMBNAILS_AT_ONCE].astype(np.float32, copy=False)
+        best = np.full((len(ones), len(others)), -np.inf, np.float32)
+        turns = np.zeros(best.shape, np.uint8)
+        for turn in range(TURNS):
+            moved = turned(others.reshape(-1, side, side), turn).reshape(others.shape)
+            product = ones @ moved.T
+            is_better = product > best
+            best[is_better], turns[is_better] = product[is_better], turn
+        first, second = np.nonzero(best >= threshold)
+        is_pair = first + start < second + place
+        first, second = first[is_pair], second[is_pair]
+        for part in range(0, len(first), _MATCHES_AT_ONCE):
+            at = (first[part : part + _MATCHES_AT_ONCE], second[part : part + _MATCHES_AT_ONCE])
+            yield Matches(at[0] + start, at[1] + place, best[at], turns[at])
 
 
 def turned(pictures: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
