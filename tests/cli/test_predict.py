@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tumorlens.model.format import Thresholds
+from tumorlens.report.overlays import OverlayFolder
 
 
 @pytest.fixture
@@ -166,6 +168,18 @@ def test_a_folder_that_cannot_take_overlays_is_told_before_anything_is_read(
 ):
     (tmp_path / "file").write_text("in the way")
     run = predict(lesion_png, "--overlay", tmp_path / "file")
-    assert run.code == 1
+    assert run.code == 2
     assert "overlays cannot be written" in run.err
     assert run.out == ""
+
+
+def test_a_full_disk_loses_overlays_but_no_answer(predict, lesion_png, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(OverlayFolder, "_free_path", full)
+    run = predict(*[lesion_png] * 3, "-f", "json", "--overlay", tmp_path / "out")
+    assert run.code == 1
+    assert len(run.out.splitlines()) == 3
+    assert run.err.count("No space left on device") == 1
+    assert "3 of 3 overlays are missing" in run.err

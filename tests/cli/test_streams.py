@@ -6,9 +6,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+
+from tests.cli.conftest import PROGRAM
 
 TRACEBACK = "Traceback"
 MANY = 1500
@@ -114,3 +119,39 @@ def test_elsewhere_there_is_no_bar(predict, finish, lesion_png):
     assert "\x1b" not in run.err
     assert "\x1b" not in run.out
     assert len(run.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_closed_output_does_not_stop_the_work(tiny_model_path, lesion_png, tmp_path, form):
+    words = (*PROGRAM, "predict", lesion_png, "-m", tiny_model_path, "-f", form)
+    for closed, name in ((">&-", "out"), ("2>&-", "err"), (">&- 2>&-", "both")):
+        pictures = tmp_path / name
+        command = shlex.join(map(str, [*words, "--overlay", pictures]))
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(list(pictures.iterdir())) == 1
+        assert ("tumor" in done.stdout) == (name == "err")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["predict", "--help"], ["doctor"]])
+def test_output_without_room_is_told_in_one_line(words):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "the output cannot be used: No space left on device" in done.stderr
+    assert "report" not in done.stderr
+    assert TRACEBACK not in done.stderr
+
+
+def test_a_reader_of_the_table_that_goes_away_is_told_by_the_code(predict, finish, lesion_png):
+    process = predict(lesion_png)
+    process.stdout.close()
+    process.stdout = open(os.devnull, "rb")  # noqa: SIM115, PTH123
+    run = finish(process)
+    assert run.code == 141
+    assert TRACEBACK not in run.err

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from typer.main import get_command
 
 from tumorlens._version import __version__
+from tumorlens.cli.guard import telling_lost_output
 from tumorlens.cli.lazy import LazyGroup
 
 if TYPE_CHECKING:
@@ -70,9 +73,20 @@ def main(
 
 def program() -> None:
     """Run the program and exit with its code."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         _keep_going_on_any_letter(stream)
-    get_command(app)(prog_name=PROGRAM)
+    with telling_lost_output():
+        try:
+            get_command(app)(prog_name=PROGRAM)
+        finally:
+            sys.stdout.flush()
+
+
+def _nowhere() -> TextIO:
+    """Takes what is written where the caller has closed the output; the work is done anyway."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _keep_going_on_any_letter(stream: TextIO) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tumorlens.cli.console import OutputConsole
 from tumorlens.data.audit.report import Severity
 from tumorlens.report.words import one_line
 
@@ -19,14 +19,9 @@ if TYPE_CHECKING:
 _STYLES = {Severity.SERIOUS: "bold red", Severity.NOTICE: "yellow", Severity.FINE: "cyan"}
 
 
-def show(report: AuditReport, width: int | None) -> None:
-    """Print the summary.
-
-    Args:
-        report: What was found.
-        width: Columns, or None for those of the terminal.
-    """
-    console = Console(width=width, highlight=False)
+def show(report: AuditReport) -> None:
+    """Print the summary of what was found."""
+    console = OutputConsole()
     verdict = Table(box=None, padding=(0, 2, 0, 0), show_header=False, title="Verdict")
     for sentence in report.verdict:
         state = Text(sentence.severity.value, style=_STYLES[sentence.severity])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,6 @@ import typer
 
 from tumorlens.cli.extras import data_extra
 from tumorlens.cli.guard import ExitCode, tell
-from tumorlens.cli.writers import WIDTH_WITHOUT_TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +63,7 @@ def audit(
             report = run.audit(
                 folders, out=out, progress=stages.update, workers=workers or available_cores()
             )
-    show(report, None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    show(report)
     if out is not None:
         tell(f"{out / 'audit.html'} shows the pictures; audit.json and the tables are beside it")
     else:

@@ -33,6 +33,9 @@ test images whose copies are learnt from.
 The manifest is read by `tumorlens train … --manifest` and `tumorlens evaluate … --manifest`.
 """
 
+# Any other file that is named by mistake, such as a scan, is not to be replaced.
+MANIFEST_SUFFIX = ".csv"
+
 
 def split(
     folders: Annotated[
@@ -57,6 +60,9 @@ def split(
         ways = ", ".join(splitting.SplitBy)
         msg = f"--by {by}: is none of {ways}"
         raise typer.BadParameter(msg) from None
+    if out.suffix.lower() != MANIFEST_SUFFIX:
+        msg = f"--out {out}: name a file that ends in {MANIFEST_SUFFIX}"
+        raise typer.BadParameter(msg)
     if len({folder.resolve().parent for folder in folders}) > 1:
         msg = "the sets must lie in one folder, since a manifest names files relative to it"
         raise DatasetError(msg)
@@ -76,8 +82,9 @@ def split(
 
 def _show(entries: Sequence[Entry]) -> None:
     """A table of images by label and fold."""
-    from rich.console import Console
     from rich.table import Table
+
+    from tumorlens.cli.console import OutputConsole
 
     counts = Counter((entry.label, entry.fold) for entry in entries)
     folds = sorted({entry.fold for entry in entries})
@@ -85,4 +92,4 @@ def _show(entries: Sequence[Entry]) -> None:
     for label in sorted({entry.label for entry in entries}):
         numbers = [counts[label, fold] for fold in folds]
         table.add_row(label, *map(str, numbers), str(sum(numbers)))
-    Console().print(table)
+    OutputConsole().print(table)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from tumorlens.cli.checks import State, all_checks
 from tumorlens.cli.guard import ExitCode, tell
-from tumorlens.cli.writers import WIDTH_WITHOUT_TERMINAL
 
 EPILOG = """
 **Examples**
@@ -24,17 +21,17 @@ _STYLES = {State.OK: "cyan", State.ABSENT: "dim", State.BROKEN: "bold red"}
 
 def doctor() -> None:
     """Say what works on this machine: libraries, decoders, extras, models, and a first answer."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from tumorlens.cli.console import OutputConsole
 
     checks = list(all_checks())
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for check in checks:
         state = Text(check.state.value, style=_STYLES[check.state])
         table.add_row(state, Text(check.about), Text(check.detail, overflow="fold"))
-    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-    Console(width=width).print(table)
+    OutputConsole().print(table)
     broken = [check.about for check in checks if check.state is State.BROKEN]
     if broken:
         tell(f"broken: {', '.join(broken)}")

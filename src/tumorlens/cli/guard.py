@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from tumorlens.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class ExitCode(IntEnum):
@@ -65,6 +66,12 @@ def guarded(command: Callable[..., Any], *, shows_tracebacks: bool) -> Callable[
             raise typer.Exit(ExitCode.READER_GONE) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
+        except OSError as error:  # a disk that is full, a folder that may not be written to
+            if shows_tracebacks:
+                raise
+            tell(f"error: {_of_system(error)}")
+            _discard_output()
+            raise typer.Exit(ExitCode.SOME_UNANSWERED) from None
         except Exception as error:
             if shows_tracebacks:
                 raise
@@ -82,6 +89,31 @@ def tell(text: str) -> None:
     typer.echo(f"tumorlens: {text}", err=True)
 
 
+@contextmanager
+def telling_lost_output() -> Iterator[None]:
+    """Tell in one line that what is written outside of a sub-command, such as help, has no room.
+
+    Raises:
+        SystemExit: It has none.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(ExitCode.READER_GONE)
+    except OSError as error:
+        tell(f"error: {_of_system(error)}")
+        _discard_output()
+        sys.exit(ExitCode.SOME_UNANSWERED)
+
+
+def _of_system(error: OSError) -> str:
+    """What the system says went wrong, with which file; output has no file name."""
+    where = "the output" if error.filename is None else error.filename
+    return f"{where} cannot be used: {error.strerror or error}"
+
+
 def _discard_output() -> None:
-    """Let nothing more be written to a reader that is gone, not even when Python exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Let nothing more be written to output that takes nothing, not even when Python exits."""
+    with suppress(OSError, ValueError):  # the output of a test is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorlens.cli.guard import tell
-from tumorlens.cli.writers import WIDTH_WITHOUT_TERMINAL
 from tumorlens.model.registry import inspect_model, installed_models
 from tumorlens.report.words import one_line
 
@@ -90,10 +89,9 @@ def _record(inspection: Inspection) -> dict[str, object]:
 
 
 def _print(inspections: Sequence[Inspection]) -> None:
-    from rich.console import Console
+    from tumorlens.cli.console import OutputConsole
 
-    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-    console = Console(width=width, highlight=False)
+    console = OutputConsole()
     console.print(_table(inspections))
     for inspection in inspections:
         if inspection.metadata is not None and inspection.metadata.metrics:

@@ -11,6 +11,7 @@ import typer
 from tumorlens.analysis import answer_found, find
 from tumorlens.cli import progress
 from tumorlens.cli.guard import ExitCode, tell
+from tumorlens.cli.pictures import pictures_in
 from tumorlens.cli.tally import Tally
 from tumorlens.cli.writers import Format, writer_for
 from tumorlens.decide.finding import NOTICE
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tumorlens.analysis import Answer, Found
-    from tumorlens.report.overlays import OverlayFolder
     from tumorlens.scan import Scan
 
 EPILOG = """
@@ -42,7 +42,8 @@ EPILOG = """
 `tumorlens predict --phantom --overlay pictures/` answers a drawing, to try the program.
 
 Exit codes: 0 all inputs answered; 1 some could not be answered (each is named, the others are
-answered); 2 wrong use. An input is also not answered where all of its slices were rejected.
+answered) or not all overlays could be written; 2 wrong use. An input is also not answered where
+all of its slices were rejected.
 """
 
 DEFAULTS = Limits()
@@ -119,7 +120,7 @@ def predict(
     )
     found = _inputs(paths or [], limits, phantom=phantom)
     loaded = load_model(model, threads=threads)
-    pictures = _overlay_folder(overlay, opacity)
+    pictures = None if overlay is None else pictures_in(overlay, opacity)
     writer = writer_for(form, loaded.metadata.classes)
     tally = Tally()
     display, found = _display(form, found)
@@ -129,17 +130,20 @@ def predict(
             for answer in answers:
                 writer.add(answer.outcome)
                 tally.add(answer.outcome)
-                _draw_or_tell(answer, pictures)
+                if isinstance(answer.outcome, ScanError):
+                    _tell_error(answer.outcome)
+                elif pictures is not None:
+                    pictures.draw(answer)
                 advance(_share(answer))
                 del answer  # its slice may be large, and the next one is being read
     finally:
         # Also when it is stopped: what was answered is not lost.
         writer.close()
     tell(tally.summary())
-    if pictures is not None and tally.slices:
-        tell(f"overlays are in {one_line(str(pictures.folder))}")
+    if pictures is not None:
+        pictures.tell_where()
     tell(NOTICE)
-    if not tally.is_complete and not phantom:
+    if (not tally.is_complete and not phantom) or (pictures is not None and pictures.failed):
         raise typer.Exit(ExitCode.SOME_UNANSWERED)
 
 
@@ -160,14 +164,6 @@ def _drawing() -> Scan:
     return drawn_scan()
 
 
-def _overlay_folder(folder: Path | None, opacity: float) -> OverlayFolder | None:
-    if folder is None:
-        return None
-    from tumorlens.report.overlays import OverlayFolder
-
-    return OverlayFolder(folder, opacity=opacity)
-
-
 def _display(
     form: Format, found: Iterable[Found]
 ) -> tuple[AbstractContextManager[progress.Advance], Iterable[Found]]:
@@ -178,16 +174,12 @@ def _display(
     return progress.bar(len(everything)), everything
 
 
-def _draw_or_tell(answer: Answer, pictures: OverlayFolder | None) -> None:
-    if isinstance(answer.outcome, ScanError):
-        name = type(answer.outcome).__name__
-        text = one_line(str(answer.outcome))
-        for limit, option in LIMIT_OPTIONS.items():
-            text = text.replace(limit, option)
-        sys.stdout.flush()
-        tell(f"{name}: {text}")
-    elif pictures is not None and answer.scan is not None:
-        pictures.write(answer.scan, answer.outcome)
+def _tell_error(error: ScanError) -> None:
+    text = one_line(str(error))
+    for limit, option in LIMIT_OPTIONS.items():
+        text = text.replace(limit, option)
+    sys.stdout.flush()
+    tell(f"{type(error).__name__}: {text}")
 
 
 def _share(answer: Answer) -> float:

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from tumorlens.errors import ScanError
     from tumorlens.report.table import Row
 
-# A table that goes to a file or another program has no screen to fit; most names fit in this.
-WIDTH_WITHOUT_TERMINAL = 140
-
 
 class Format(StrEnum):
     """The formats of answers."""
@@ -58,13 +55,11 @@ class _TableWriter:
         self._rows.append(table_row(outcome))
 
     def close(self) -> None:
-        from rich.console import Console
-
+        from tumorlens.cli.console import OutputConsole
         from tumorlens.report.table import table_of
 
         if self._rows:
-            width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-            Console(width=width).print(table_of(self._rows))
+            OutputConsole().print(table_of(self._rows))
 
 
 class _JsonWriter:

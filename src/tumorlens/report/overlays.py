@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,9 @@ def _stem(finding: Finding) -> str:
     """A file name from the last part of the input's name, with nothing that leads elsewhere."""
     last = re.split(r"[/\\]", finding.scan.source.split(_MEMBER)[-1])[-1]
     stem = _UNSAFE.sub("_", last.rsplit(".", 1)[0] if "." in last[1:] else last).strip("._-")
-    stem = stem[:LONGEST_STEM] or "scan"
+    # What the file system's encoding cannot write is left out of the name.
+    encoding = sys.getfilesystemencoding()
+    stem = stem.encode(encoding, "ignore").decode(encoding)[:LONGEST_STEM] or "scan"
     if finding.scan.frame_count > 1:
         stem = f"{stem}-{finding.scan.frame + 1:04d}"
     return stem
