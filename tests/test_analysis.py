@@ -4,6 +4,7 @@ rest."""
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,32 @@ def test_each_finding_comes_with_its_slice_for_those_who_draw_it(model, picture)
     assert answers[0].scan.pixels.shape == (256, 256)
     assert answers[0].outcome.scan.width == 256
     assert answers[1].scan is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"bytes", 3, None, [None], [["a.png"]], io.BytesIO(b"a"), bytearray(b"a")], ids=repr
+)
+def test_what_is_no_input_is_told_with_what_is_one(model, wrong):
+    with pytest.raises(TypeError, match="an input is a path, a Source, a Scan or an array"):
+        list(analyze(wrong, model=model))
+
+
+@pytest.mark.parametrize("name", ["", "a*\0.png"])
+def test_a_name_that_no_file_can_have_is_a_scan_error(model, name):
+    (error,) = analyze(name, model=model)
+    assert isinstance(error, UnreadableScan)
+    assert "no file can have this name" in str(error)
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": -1}, {"plane": "oblique"}])
+def test_options_that_cannot_be_are_refused(model, wrong):
+    with pytest.raises(ValueError, match=r"workers|Plane"):
+        analyze(LESION.pixels, model=model, **wrong)
+
+
+def test_analyze_one_names_the_folder_and_not_a_file_in_it(model, picture, tmp_path):
+    picture("a.png")
+    picture("b.png")
+    with pytest.raises(UnsupportedScan, match=r"several slices") as caught:
+        analyze_one(tmp_path, model=model)
+    assert caught.value.source == str(tmp_path)

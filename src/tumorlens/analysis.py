@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from io import IOBase
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,10 +27,11 @@ from tumorlens.parallel import Stream, in_order
 from tumorlens.scan import FileFormat, Limits, Plane, Scan, Source, discover, read
 from tumorlens.scan.intensity import unit_range
 from tumorlens.scan.quality import assess
+from tumorlens.scan.source import printable
 from tumorlens.scan.turns import LARGE_PIXELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -39,6 +42,7 @@ Found: TypeAlias = "Source | Scan | NDArray[np.generic] | ScanError"
 # memory while it is read: such files are read one after another. Slices of MRI are smaller.
 HEAVY_BYTES = 2**20
 ARRAY_NAME = "array"
+_INPUT_TYPES = (str, os.PathLike, Source, Scan, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +86,8 @@ def analyze(
 
     Raises:
         ModelError: The model cannot be found, opened or run.
+        TypeError: An input is none of these, such as the bytes of a file.
+        ValueError: `workers` is below 1, or there is no such plane.
     """
     found = find(inputs, limits=limits)
     answers = answer_found(found, model=model, limits=limits, plane=plane, workers=workers)
@@ -109,16 +115,19 @@ def analyze_one(
     first = next(outcomes, None)
     if isinstance(first, ScanError):
         raise first
-    name = first.scan.source if first is not None else str(one)
     if first is None or next(outcomes, None) is not None:
         count = "no slice" if first is None else "several slices"
-        raise UnsupportedScan(name, f"it holds {count}, not one", "Use analyze for it")
+        raise UnsupportedScan(_name_of(one), f"it holds {count}, not one", "Use analyze for it")
     return first
 
 
 def find(inputs: Input | Iterable[Input], *, limits: Limits | None = None) -> Iterator[Found]:
-    """Find what there is to answer in some inputs, lazily; see `tumorlens.scan.discover`."""
-    for in_memory, run in groupby(_as_iterable(inputs), key=_is_in_memory):
+    """Find what there is to answer in some inputs, lazily; see `tumorlens.scan.discover`.
+
+    Raises:
+        TypeError: An input is of none of the types that `analyze` takes.
+    """
+    for in_memory, run in groupby(map(_checked, _as_iterable(inputs)), key=_is_in_memory):
         if in_memory:
             yield from (one for one in run if isinstance(one, Scan | np.ndarray))
         else:
@@ -146,6 +155,10 @@ def answer_found(
     Raises:
         ModelError: The model cannot be found, opened or run.
     """
+    if workers is not None and workers < 1:
+        msg = f"workers must be at least 1, got {workers}"
+        raise ValueError(msg)
+    plane = Plane(plane)
     loaded = model if isinstance(model, Model) else load_model(model)
     streams = (_stream(one, limits, plane) for one in found)
     return in_order(
@@ -250,9 +263,39 @@ def _scan_of_array(array: NDArray[np.generic]) -> Scan | ScanError:
     return Scan(pixels=pixels, source=ARRAY_NAME, sha256=digest, format=FileFormat.ARRAY)
 
 
-def _as_iterable(inputs: Input | Iterable[Input]) -> Iterable[Input]:
-    one = isinstance(inputs, str | os.PathLike | Source | Scan | np.ndarray)
-    return [inputs] if one else inputs  # type: ignore[list-item, return-value]
+def _as_iterable(inputs: Any) -> Iterable[Any]:
+    # Bytes would be taken apart into numbers, and an open file into lines.
+    if isinstance(inputs, _INPUT_TYPES) or not _is_series(inputs):
+        return [inputs]
+    series: Iterable[Any] = inputs
+    return series
+
+
+def _is_series(inputs: Any) -> bool:
+    return isinstance(inputs, Iterable) and not isinstance(inputs, bytes | bytearray | IOBase)
+
+
+def _checked(one: Any) -> Input:
+    if not isinstance(one, _INPUT_TYPES):
+        msg = (
+            f"an input is a path, a Source, a Scan or an array (H, W), not {type(one).__name__}; "
+            "for the bytes of a file use tumorlens.scan.Source.from_bytes(name, data)"
+        )
+        raise TypeError(msg)
+    found: Input = one
+    return found
+
+
+def _name_of(one: Input) -> str:
+    match one:
+        case Source():
+            return one.name
+        case Scan():
+            return one.source
+        case np.ndarray():
+            return ARRAY_NAME
+        case _:
+            return printable(os.fspath(one))
 
 
 def _is_in_memory(one: Input) -> bool:

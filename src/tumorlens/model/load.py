@@ -65,7 +65,8 @@ def read_file(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
+            there = "is a folder" if path.is_dir() else "is not a regular file"
+            what = there if path.exists() else "does not exist"
             msg = f"{path} {what}: name a model file (.onnx) or an installed model."
             raise ModelNotFound(msg)
         if path.stat().st_size >= MAX_MODEL_BYTES:
@@ -87,7 +88,7 @@ def metadata_of(data: bytes, path: Path) -> ModelMetadata:
     try:
         text = read_metadata(data).get(METADATA_KEY)
     except MalformedOnnx as error:
-        msg = f"{path}: {error}."
+        msg = f"{path}: {error}. Get the file again, or name another."
         raise ModelCorrupt(msg) from error
     if text is None:
         msg = (

@@ -115,6 +115,7 @@ def load_model(model: str | os.PathLike[str] | None = None, *, threads: int | No
         if not found:
             raise ModelNotFound(_no_default(installed))
     else:
+        model = os.fspath(model)
         found = [one for one in installed if one.name == model]
     if len(found) > 1:
         raise ModelNotFound(_clash(found))

@@ -94,9 +94,13 @@ def _candidates(one: Input, limits: Limits) -> Iterator[Source | ScanError]:
         yield from _file_or_archive(one, limits)
         return
     path = os.fsdecode(one)
+    if not path or "\0" in path:
+        what = "it is empty" if not path else "it holds a null byte"
+        yield UnreadableScan(printable(path), f"no file can have this name ({what})")
+        return
     try:
         is_folder, exists = Path(path).is_dir(), os.path.lexists(path)
-    except (OSError, ValueError) as error:  # too long, or with a null byte
+    except (OSError, ValueError) as error:  # too long
         yield UnreadableScan(printable(path), f"no file can have this name ({error})")
         return
     if is_folder:
