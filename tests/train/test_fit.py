@@ -66,7 +66,7 @@ def test_a_run_that_is_complete_is_not_trained_again(tmp_path, small_recipe, ima
 
 def test_a_damaged_checkpoint_is_named(tmp_path, small_recipe, images):
     (tmp_path / "last.pt").write_bytes(b"half of a checkpo")
-    with pytest.raises(ModelCorrupt, match=r"last\.pt: not a whole checkpoint"):
+    with pytest.raises(ModelCorrupt, match=r"last\.pt: it is damaged"):
         run(tmp_path, small_recipe(), images, 1)
 
 

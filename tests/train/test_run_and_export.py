@@ -1,11 +1,13 @@
 """If these fail, the model file does not say what the trained network says."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from tumorlens.data import manifest
-from tumorlens.errors import DatasetError, ModelIncompatible, RecipeError
+from tumorlens.errors import DatasetError, ModelCorrupt, ModelIncompatible, RecipeError
 from tumorlens.evaluate.holdout import evaluate, held_out_entries, predict
 from tumorlens.model.format import Metric
 from tumorlens.model.prepare import prepare
@@ -114,6 +116,46 @@ def test_going_on_with_other_settings_is_refused(drawn_run, drawn_root, small_re
         )  # fmt: skip
 
 
+def test_going_on_by_another_manifest_is_refused(drawn_run, drawn_root, small_recipe):
+    entries = manifest.load(drawn_run.manifest)
+    recipe = small_recipe("fit.epochs=2", "fit.batch=8")
+    with pytest.raises(RecipeError, match="another manifest"):
+        train(
+            recipe, drawn_root, drawn_run.folder,
+            init=None, device=torch.device("cpu"), display=Display(), entries=entries[1:],
+        )  # fmt: skip
+
+
+def test_a_start_that_failed_does_not_bind_the_next_one(drawn_root, small_recipe, tmp_path):
+    folder = tmp_path / "run"
+    for settings in ("data.validation_fold=9", "data.validation_fold=8"):
+        with pytest.raises(DatasetError, match="validation folds hold no image"):
+            train(
+                small_recipe(settings), drawn_root, folder,
+                init=None, device=torch.device("cpu"), display=Display(),
+            )  # fmt: skip
+
+
+def test_a_wrong_weight_file_is_told_before_anything_else(drawn_root, small_recipe, tmp_path):
+    (tmp_path / "weights.h5").write_bytes(b"nonsense")
+    with pytest.raises(ModelCorrupt, match="not a Keras weight file"):
+        train(
+            small_recipe(), drawn_root, tmp_path / "run",
+            init=tmp_path / "weights.h5", device=torch.device("cpu"), display=Display(),
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "novelty.npz", "calibration.json"])
+def test_a_damaged_run_is_named_and_not_exported(drawn_run, tmp_path, name):
+    shutil.copytree(drawn_run.folder, tmp_path / "run")
+    file = tmp_path / "run" / name
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ModelCorrupt, match=f"{name}: it is damaged"):
+        export(tmp_path / "run", tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
 def test_an_unfinished_run_cannot_be_exported(tmp_path, small_recipe):
     with pytest.raises(RecipeError, match="no training run"):
         export(tmp_path, tmp_path / "x.onnx")
@@ -128,3 +170,8 @@ def test_cuda_that_is_not_there_is_refused():
     assert choose_device("auto").type == "cpu"
     with pytest.raises(RecipeError, match="no CUDA device"):
         choose_device("cuda")
+
+
+def test_a_device_that_is_none_is_refused():
+    with pytest.raises(RecipeError, match="auto, cpu, cuda"):
+        choose_device("gpu")

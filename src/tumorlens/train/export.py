@@ -8,6 +8,7 @@ import json
 import logging
 import platform
 import warnings
+import zipfile
 from collections import Counter
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -28,8 +29,10 @@ from tumorlens.model.format import (
     ModelMetadata,
 )
 from tumorlens.model.registry import REGISTRY_FILE
+from tumorlens.model.run import first_line
 from tumorlens.train.architectures.mobilenetv2 import Classifier
 from tumorlens.train.calibrate import Calibration, NoveltyHead, NoveltyReference
+from tumorlens.train.fit import load_state
 from tumorlens.train.run import open_run
 
 if TYPE_CHECKING:
@@ -89,6 +92,7 @@ def export(folder: Path, target: Path, metrics: Sequence[Metric] = ()) -> ModelM
 
     Raises:
         RecipeError: The folder holds no finished run.
+        ModelCorrupt: A file of the run is damaged.
         ModelIncompatible: The exported graph does not compute what the network does.
     """
     run = open_run(folder)
@@ -134,13 +138,16 @@ def assemble(run: Run) -> ExportedClassifier:
             msg = f"{run.folder}: the run is not finished ({file.name} is missing); train on"
             raise RecipeError(msg)
     network = Classifier(len(run.recipe.classes), dropout=0.0)
-    network.load_state_dict(torch.load(run.weights, map_location="cpu", weights_only=True))
+    network.load_state_dict(load_state(run.weights))
     network.eval()
-    calibration = Calibration.model_validate_json(run.calibration.read_text(encoding="utf-8"))
-    with np.load(run.novelty) as arrays:
-        reference = NoveltyReference(
-            arrays["centres"], arrays["directions"], float(arrays["residual"])
-        )
+    calibration = _calibration(run)
+    try:
+        with run.novelty.open("rb") as file, np.load(file) as arrays:
+            reference = NoveltyReference(
+                arrays["centres"], arrays["directions"], float(arrays["residual"])
+            )
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelCorrupt(_damaged(run.novelty, error)) from error
     return ExportedClassifier(network, calibration.temperature, reference).eval()
 
 
@@ -148,7 +155,7 @@ def describe(run: Run, metrics: Sequence[Metric] = ()) -> ModelMetadata:
     """The metadata of a finished run's model file."""
     recipe = run.recipe
     entries = [e for e in manifest.load(run.manifest) if e.fold != recipe.data.test_fold]
-    calibration = Calibration.model_validate_json(run.calibration.read_text(encoding="utf-8"))
+    calibration = _calibration(run)
     hashes = manifest.hash_by_source(entries)
     sources = []
     for name, count in sorted(Counter(e.source for e in entries).items()):
@@ -181,6 +188,17 @@ def describe(run: Run, metrics: Sequence[Metric] = ()) -> ModelMetadata:
             **{name: version(name) for name in ("tumorlens", "torch", "onnx")},
         },
     )
+
+
+def _calibration(run: Run) -> Calibration:
+    try:
+        return Calibration.model_validate_json(run.calibration.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelCorrupt(_damaged(run.calibration, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path}: it is damaged ({first_line(error)}); run the same `tumorlens train` again"
 
 
 def check_parity(content: bytes, exported: nn.Module, image: np.ndarray) -> dict[str, float]:

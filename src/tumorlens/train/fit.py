@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tumorlens.errors import ModelCorrupt
+from tumorlens.model.run import first_line
 from tumorlens.train.augment import augment
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def fit(
     optimizer = _optimizer(network, recipe.fit)
     curves: list[Epoch] = []
     if (folder / "last.pt").is_file():
-        state = _load(folder / "last.pt")
+        state = load_state(folder / "last.pt")
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         curves = [Epoch(**line) for line in state["curves"]]
@@ -138,8 +139,8 @@ def fit(
         )
         curves.append(line)
         if best_epoch(curves) == number:
-            _save(folder / "best.pt", {"network": network.state_dict(), "epoch": number})
-        _save(
+            save_state(folder / "best.pt", {"network": network.state_dict(), "epoch": number})
+        save_state(
             folder / "last.pt",
             {
                 "network": network.state_dict(),
@@ -150,7 +151,7 @@ def fit(
         _write_curves(folder / "curves.csv", curves)
         if on_epoch:
             on_epoch(line)
-    network.load_state_dict(_load(folder / "best.pt")["network"])
+    network.load_state_dict(load_state(folder / "best.pt")["network"])
     network.eval()
     return Fitted(tuple(curves), best_epoch(curves))
 
@@ -247,17 +248,23 @@ def _exhausted(curves: list[Epoch], patience: int) -> bool:
     return bool(curves) and curves[-1].epoch - best_epoch(curves) >= patience
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state in one step, so that a kill at any time leaves the old one or the new one."""
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
     os.replace(temporary, path)  # noqa: PTH105 - atomic on every platform, which rename is not
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a state that `save_state` wrote.
+
+    Raises:
+        ModelCorrupt: The file is damaged.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        msg = f"{path}: not a whole checkpoint ({error}); delete the folder to start anew"
+        msg = f"{path}: it is damaged ({first_line(error)}); delete it, and train again"
         raise ModelCorrupt(msg) from error
     return state
 

@@ -21,7 +21,7 @@ from tumorlens.train.architectures.mobilenetv2 import Classifier
 from tumorlens.train.calibrate import calibrate, fit_novelty, run_network
 from tumorlens.train.curves import plot_curves
 from tumorlens.train.dataset import load_images
-from tumorlens.train.fit import fit
+from tumorlens.train.fit import fit, save_state
 from tumorlens.train.keras_bridge import load_keras_weights
 from tumorlens.train.recipe import Recipe
 
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from tumorlens.train.dataset import LabelledImages
     from tumorlens.train.display import Display
     from tumorlens.train.fit import Fitted
+
+DEVICES = ("auto", "cpu", "cuda")
+SELECT, REFIT = "select", "refit"
+"""The folders of a run's fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,11 @@ class Run:
     def weights(self) -> Path:
         """The network's final weights."""
         return self.folder / "weights.pt"
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether anything was learnt in it that another start would throw away."""
+        return (self.folder / SELECT / "last.pt").is_file()
 
 
 def open_run(folder: Path) -> Run:
@@ -109,13 +118,14 @@ def train(
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
+    network = _network(recipe, init, device)  # a wrong weight file is told before hours of work
     if entries is not None:
         sources = tuple(dict.fromkeys(entry.source for entry in entries))
         data = recipe.data.model_copy(update={"sources": sources})
         recipe = recipe.model_copy(update={"data": data})
     run = _start(recipe, folder)
-    if entries is not None and not run.manifest.is_file():
-        manifest.write(entries, run.manifest)
+    if entries is not None:
+        _keep(entries, run)
     entries = _entries(run, root, display)
     used = [e for e in entries if e.fold != recipe.data.test_fold]
     with display.counting("reading images") as count:
@@ -124,12 +134,11 @@ def train(
     learnt = images.subset({e.fold for e in used} - {recipe.data.validation_fold})
     _check_sides(recipe, learnt, held_out)
 
-    network = _network(recipe, init, device)
-    fitted = _fit(network, run, "select", learnt, held_out, recipe.fit.epochs, device, display)
+    fitted = _fit(network, run, SELECT, learnt, held_out, recipe.fit.epochs, device, display)
     _calibrate(run, network, learnt, held_out, device)
     if recipe.fit.refit:
         network = _network(recipe, init, device)
-        _fit(network, run, "refit", images, None, fitted.best_epoch, device, display)
+        _fit(network, run, REFIT, images, None, fitted.best_epoch, device, display)
     final = run_network(network, images if recipe.fit.refit else learnt, device)
     reference = fit_novelty(final.features, images if recipe.fit.refit else learnt)
     np.savez(
@@ -138,7 +147,7 @@ def train(
         directions=reference.directions,
         residual=reference.residual,
     )
-    torch.save(network.state_dict(), run.weights)
+    save_state(run.weights, network.state_dict())
     return run
 
 
@@ -146,8 +155,11 @@ def choose_device(name: str) -> torch.device:
     """``auto`` (CUDA if there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        RecipeError: ``cuda`` where there is none.
+        RecipeError: ``cuda`` where there is none, or another name.
     """
+    if name not in DEVICES:
+        msg = f"--device {name}: is none of {', '.join(DEVICES)}"
+        raise RecipeError(msg)
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         msg = "--device cuda: no CUDA device is available here; use --device cpu or auto"
@@ -156,20 +168,37 @@ def choose_device(name: str) -> torch.device:
 
 
 def _start(recipe: Recipe, folder: Path) -> Run:
-    """Write the recipe into a new run, or check that the run in the folder follows the same."""
-    file = folder / "recipe.json"
+    """Write the recipe into a new run, or check that the run in the folder follows the same.
+
+    A run that failed before it learnt anything is begun anew.
+    """
+    run, file = Run(folder, recipe), folder / "recipe.json"
     if file.is_file():
-        run = open_run(folder)
-        if run.recipe != recipe:
+        found = open_run(folder)
+        if found.recipe == recipe:
+            return found
+        if found.has_learnt:
             msg = (
                 f"{folder}: holds a run of another recipe or with other settings; "
                 "choose another --out, or the same settings to go on with it"
             )
             raise RecipeError(msg)
-        return run
+        run.manifest.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return Run(folder, recipe)
+    return run
+
+
+def _keep(entries: Sequence[Entry], run: Run) -> None:
+    """Put the manifest that was given into the run, unless that learns by another already."""
+    if not (run.has_learnt and run.manifest.is_file()):
+        manifest.write(entries, run.manifest)
+    elif set(manifest.load(run.manifest)) != set(entries):
+        msg = (
+            f"{run.folder}: holds a run by another manifest; choose another --out, or the same "
+            "--manifest (or none) to go on with it"
+        )
+        raise RecipeError(msg)
 
 
 def _entries(run: Run, root: Path, display: Display) -> list[Entry]:
@@ -193,7 +222,10 @@ def _check_sides(recipe: Recipe, learnt: LabelledImages, held_out: LabelledImage
             if not images.allowed[:, number].any()
         ]
         if missing:
-            msg = f"the {side} folds hold no image of {', '.join(missing)}"
+            msg = (
+                f"the {side} folds hold no image of {', '.join(missing)}; add images of them, "
+                "or set data.validation_fold to a fold that has some"
+            )
             raise DatasetError(msg)
 
 
