@@ -55,11 +55,11 @@ def drawn_run(drawn_root, tmp_path_factory):
     """A finished run on drawn heads, refit included."""
     import torch
 
-    from tumorlens.train.display import Display
+    from tumorlens.cli.display import Display
     from tumorlens.train.run import train
 
     recipe = load_recipe("mobilenetv2-4class", [*SMALL, "fit.epochs=2", "fit.batch=8"])
     folder = tmp_path_factory.mktemp("run")
     return train(
-        recipe, drawn_root, folder, init=None, device=torch.device("cpu"), display=Display()
+        recipe, drawn_root, folder, init=None, device=torch.device("cpu"), watcher=Display()
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tumorlens.cli.display import Display
 from tumorlens.data import manifest
 from tumorlens.errors import DatasetError, ModelCorrupt, ModelIncompatible, RecipeError
 from tumorlens.evaluate.holdout import evaluate, held_out_entries, predict
@@ -14,7 +15,6 @@ from tumorlens.model.prepare import prepare
 from tumorlens.model.registry import installed_models, load_model
 from tumorlens.scan import read
 from tumorlens.train import export as export_module
-from tumorlens.train.display import Display
 from tumorlens.train.export import assemble, check_parity, export
 from tumorlens.train.run import choose_device, open_run, train
 
@@ -112,7 +112,7 @@ def test_going_on_with_other_settings_is_refused(drawn_run, drawn_root, small_re
     with pytest.raises(RecipeError, match="another recipe or with other settings"):
         train(
             small_recipe("seed=7"), drawn_root, drawn_run.folder,
-            init=None, device=torch.device("cpu"), display=Display(),
+            init=None, device=torch.device("cpu"), watcher=Display(),
         )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_going_on_by_another_manifest_is_refused(drawn_run, drawn_root, small_re
     with pytest.raises(RecipeError, match="another manifest"):
         train(
             recipe, drawn_root, drawn_run.folder,
-            init=None, device=torch.device("cpu"), display=Display(), entries=entries[1:],
+            init=None, device=torch.device("cpu"), watcher=Display(), entries=entries[1:],
         )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def test_a_start_that_failed_does_not_bind_the_next_one(drawn_root, small_recipe
         with pytest.raises(DatasetError, match="validation folds hold no image"):
             train(
                 small_recipe(settings), drawn_root, folder,
-                init=None, device=torch.device("cpu"), display=Display(),
+                init=None, device=torch.device("cpu"), watcher=Display(),
             )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def test_a_wrong_weight_file_is_told_before_anything_else(drawn_root, small_reci
     with pytest.raises(ModelCorrupt, match="not a Keras weight file"):
         train(
             small_recipe(), drawn_root, tmp_path / "run",
-            init=tmp_path / "weights.h5", device=torch.device("cpu"), display=Display(),
+            init=tmp_path / "weights.h5", device=torch.device("cpu"), watcher=Display(),
         )  # fmt: skip
     assert not (tmp_path / "run").exists()
 

@@ -14,8 +14,8 @@ from tumorlens.cli.guard import ExitCode, tell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tumorlens.cli.display import Display
     from tumorlens.data.audit.report import AuditReport
-    from tumorlens.train.display import Display
 
 EPILOG = """
 **Examples**
@@ -55,9 +55,9 @@ def audit(
     """Find copies, leaks, shortcuts and wrong labels in folders of labelled images."""
     with data_extra("Auditing data"):
         from tumorlens.cli.audit_tables import show
+        from tumorlens.cli.display import Display
         from tumorlens.data.audit import run
         from tumorlens.model.load import available_cores
-        from tumorlens.train.display import Display
 
         with _Stages(Display()) as stages:
             report = run.audit(

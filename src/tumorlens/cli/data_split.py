@@ -50,9 +50,9 @@ def split(
 ) -> None:
     """Split labelled images so that no patient and no copy stands on two sides."""
     with training_extra("Splitting data"):
+        from tumorlens.cli.display import Display
         from tumorlens.data import manifest
         from tumorlens.data import split as splitting
-        from tumorlens.train.display import Display
 
     try:
         way = splitting.SplitBy(by)

@@ -47,8 +47,8 @@ def evaluate(
     with training_extra("Evaluating"):
         from rich.console import Console
 
+        from tumorlens.cli.display import Display
         from tumorlens.evaluate import holdout
-        from tumorlens.train.display import Display
 
     from tumorlens.model.registry import load_model
 

@@ -1,4 +1,7 @@
-"""How far a long run of answers is: a bar on a terminal, a plain line now and then elsewhere."""
+"""How far a long run of answers is: a bar on a terminal, a line now and then elsewhere.
+
+Apart from `display`, which knows its totals, so that answering never waits for rich to load.
+"""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def train(
     """Train a model from a recipe: resumable, with curves, never opening the test fold."""
     with training_extra("Training"):
         from tumorlens.train import run as run_module
+    from tumorlens.cli.display import Display
     from tumorlens.data.manifest import load
-    from tumorlens.train.display import Display
     from tumorlens.train.recipe import load_recipe
 
     display = Display()
@@ -59,7 +59,7 @@ def train(
         out,
         init=init,
         device=run_module.choose_device(device),
-        display=display,
+        watcher=display,
         entries=load(manifest) if manifest else None,
     )
     display.say(f"done: {run.folder}; next: tumorlens export {run.folder} --out model.onnx")

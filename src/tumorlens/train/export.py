@@ -142,7 +142,7 @@ def assemble(run: Run) -> ExportedClassifier:
     network.eval()
     calibration = _calibration(run)
     try:
-        with run.novelty.open("rb") as file, np.load(file) as arrays:
+        with run.novelty.open("rb") as stream, np.load(stream) as arrays:
             reference = NoveltyReference(
                 arrays["centres"], arrays["directions"], float(arrays["residual"])
             )

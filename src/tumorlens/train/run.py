@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -26,13 +26,13 @@ from tumorlens.train.keras_bridge import load_keras_weights
 from tumorlens.train.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tumorlens.data.manifest import Entry
     from tumorlens.train.dataset import LabelledImages
-    from tumorlens.train.display import Display
-    from tumorlens.train.fit import Fitted
+    from tumorlens.train.fit import Epoch, Fitted, Step
 
 DEVICES = ("auto", "cpu", "cuda")
 SELECT, REFIT = "select", "refit"
@@ -72,6 +72,22 @@ class Run:
         return (self.folder / SELECT / "last.pt").is_file()
 
 
+class Watcher(Protocol):
+    """Is told how far a run is."""
+
+    def say(self, text: str) -> None:
+        """Take note of an event."""
+
+    def epoch(self, line: Epoch) -> None:
+        """Take note of an epoch that has ended."""
+
+    def counting(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        """Gives a function to call with (done, in all)."""
+
+    def fitting(self, what: str) -> AbstractContextManager[Callable[[Step], None]]:
+        """Gives a function to call after each step of a fit."""
+
+
 def open_run(folder: Path) -> Run:
     """The run in a folder.
 
@@ -93,7 +109,7 @@ def train(
     *,
     init: Path | None,
     device: torch.device,
-    display: Display,
+    watcher: Watcher,
     entries: Sequence[Entry] | None = None,
 ) -> Run:
     """Carry out a recipe, or go on with one that was interrupted.
@@ -112,7 +128,7 @@ def train(
         folder: Where the run is kept.
         init: A Keras weight file for the backbone, or None to start from chance.
         device: Where to compute.
-        display: Shows progress.
+        watcher: Is told of progress.
         entries: The manifest to train by, instead of one that is built from the recipe's sets.
 
     Raises:
@@ -126,19 +142,19 @@ def train(
     run = _start(recipe, folder)
     if entries is not None:
         _keep(entries, run)
-    entries = _entries(run, root, display)
+    entries = _entries(run, root, watcher)
     used = [e for e in entries if e.fold != recipe.data.test_fold]
-    with display.counting("reading images") as count:
+    with watcher.counting("reading images") as count:
         images = load_images(root, used, recipe, count)
     held_out = images.subset({recipe.data.validation_fold})
     learnt = images.subset({e.fold for e in used} - {recipe.data.validation_fold})
     _check_sides(recipe, learnt, held_out)
 
-    fitted = _fit(network, run, SELECT, learnt, held_out, recipe.fit.epochs, device, display)
+    fitted = _fit(network, run, SELECT, learnt, held_out, recipe.fit.epochs, device, watcher)
     _calibrate(run, network, learnt, held_out, device)
     if recipe.fit.refit:
         network = _network(recipe, init, device)
-        _fit(network, run, REFIT, images, None, fitted.best_epoch, device, display)
+        _fit(network, run, REFIT, images, None, fitted.best_epoch, device, watcher)
     final = run_network(network, images if recipe.fit.refit else learnt, device)
     reference = fit_novelty(final.features, images if recipe.fit.refit else learnt)
     np.savez(
@@ -201,13 +217,13 @@ def _keep(entries: Sequence[Entry], run: Run) -> None:
         raise RecipeError(msg)
 
 
-def _entries(run: Run, root: Path, display: Display) -> list[Entry]:
+def _entries(run: Run, root: Path, watcher: Watcher) -> list[Entry]:
     if not run.manifest.is_file():
-        with display.counting("comparing images") as count:
+        with watcher.counting("comparing images") as count:
             folders = [root / name for name in run.recipe.data.sources]
             found = split(folders, seed=run.recipe.seed, progress=count)
         for note in found.notes:
-            display.say(note)
+            watcher.say(note)
         manifest.write(found.entries, run.manifest)
     entries = manifest.load(run.manifest)
     manifest.verify(entries, root)
@@ -246,10 +262,10 @@ def _fit(
     validation: LabelledImages | None,
     epochs: int,
     device: torch.device,
-    display: Display,
+    watcher: Watcher,
 ) -> Fitted:
-    display.say(f"{name}: {len(training)} images, {epochs} epochs on {device}")
-    with display.fitting(name) as on_step:
+    watcher.say(f"{name}: {len(training)} images, {epochs} epochs on {device}")
+    with watcher.fitting(name) as on_step:
         fitted = fit(
             network,
             run.recipe,
@@ -259,7 +275,7 @@ def _fit(
             epochs=epochs,
             device=device,
             on_step=on_step,
-            on_epoch=display.epoch,
+            on_epoch=watcher.epoch,
         )
     plot_curves(fitted.curves, fitted.best_epoch, run.folder / name / "curves.png")
     return fitted

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""How far training, splitting, auditing and measuring are: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Display:
-    """Shows how far a run is, on standard error."""
+    """Shows how far long work is, on standard error; a `tumorlens.train.run.Watcher`."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
