@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -250,6 +253,22 @@ class TestAStoppedRun:
         assert len(read) == 13
         assert report.sets[0].readable == 23
         assert report.leaks == audit([leaky]).leaks
+
+    def test_loses_nothing_that_was_saved_when_it_is_killed(self, leaky, tmp_path, monkeypatch):
+        code = (
+            "import os, signal, sys; from pathlib import Path;"
+            "from tumorlens.data.audit import cache, run; cache._WRITES_AT_ONCE = 2;"
+            "kill = lambda what, done, total:"
+            " done == 10 and os.kill(os.getpid(), signal.SIGKILL);"
+            "run.audit([Path(sys.argv[1])], out=Path(sys.argv[2]), progress=kill)"
+        )
+        done = subprocess.run([sys.executable, "-c", code, leaky, tmp_path], check=False)
+        assert done.returncode == -signal.SIGKILL
+        read = []
+        inspect = passes.inspect_file
+        monkeypatch.setattr(passes, "inspect_file", lambda path: read.append(path) or inspect(path))
+        assert audit([leaky], out=tmp_path).sets[0].readable == 23
+        assert len(read) == 13
 
     def test_reads_a_changed_file_again(self, leaky, tmp_path, draw):
         before = audit([leaky], out=tmp_path).leaks[0].same

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING
 
 from tumorlens.data.audit.cache import Cache
@@ -63,7 +65,7 @@ def _fresh(paths: Sequence[Path], workers: int) -> Iterator[Inspection | Refusal
         yield from map(inspect_file, paths)
         return
     done = 0
-    crew = ProcessPoolExecutor(workers, get_context("spawn"), _leave_stopping_to_parent)
+    crew = ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent)
     try:
         for one in crew.map(inspect_file, paths, chunksize=_FILES_AT_ONCE):
             yield one
@@ -74,5 +76,14 @@ def _fresh(paths: Sequence[Path], workers: int) -> Iterator[Inspection | Refusal
         crew.shutdown(cancel_futures=True)
 
 
-def _leave_stopping_to_parent() -> None:
+def _end_with_parent() -> None:
+    """Leave Ctrl-C to the parent, and end where it is gone: else a killed audit leaves idlers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_end_of_parent, daemon=True).start()
+
+
+def _wait_for_end_of_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
