@@ -60,7 +60,6 @@ class NoveltyReference:
         directions: Principal directions of the spread within labels, divided by the standard
             deviation along them, float32 (F, K).
         residual: Standard deviation of a feature in all other directions.
-        features: F.
     """
 
     centres: NDArray[np.float32]
@@ -195,15 +194,19 @@ def conformal_quantiles(
 ) -> dict[str, float]:
     """For each class, the score ``1 - probability`` that `COVERAGE` of its images do not exceed.
 
-    A class with too few images for the finite-sample correction gets 1: it is never ruled out.
+    A class with too few images for the finite-sample correction, or with none whose kind is
+    known, gets 1: it is never ruled out.
     """
     quantiles = {}
     known = images.allowed.numpy()
     for number, name in enumerate(classes):
         of_class = known[:, number] & (known.sum(axis=1) == 1)
         scores = 1 - probabilities[of_class, number]
-        level = math.ceil((len(scores) + 1) * COVERAGE) / max(len(scores), 1)
-        quantiles[name] = float(np.quantile(scores, level, method="higher")) if level <= 1 else 1.0
+        rank = math.ceil((len(scores) + 1) * COVERAGE)
+        quantiles[name] = 1.0
+        if rank <= len(scores):
+            level = rank / len(scores)
+            quantiles[name] = float(np.quantile(scores, level, method="higher"))
     return quantiles
 
 
