@@ -78,12 +78,6 @@ class Sample:
     split: str | None = None
     mask: Path | None = None
 
-    @property
-    def name(self) -> str:
-        """The file as ``set/folder/file``, the same on every machine."""
-        parts = self.path.parts
-        return "/".join(parts[parts.index(self.source) :] if self.source in parts else parts[-2:])
-
     def sha256(self) -> str:
         """SHA-256 of the file's bytes."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
