@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tumorlens.cli.extras import training_extra
+from tumorlens.cli.extras import data_extra
 from tumorlens.cli.guard import tell
 from tumorlens.errors import DatasetError
 
@@ -37,6 +37,7 @@ The manifest is read by `tumorlens train … --manifest` and `tumorlens evaluate
 MANIFEST_SUFFIX = ".csv"
 
 
+@data_extra("Splitting data")
 def split(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Sets of labelled images.")
@@ -49,10 +50,9 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Decides the deal.")] = 0,
 ) -> None:
     """Split labelled images so that no patient and no copy stands on two sides."""
-    with training_extra("Splitting data"):
-        from tumorlens.cli.display import Display
-        from tumorlens.data import manifest
-        from tumorlens.data import split as splitting
+    from tumorlens.cli.display import Display
+    from tumorlens.data import manifest
+    from tumorlens.data import split as splitting
 
     try:
         way = splitting.SplitBy(by)

@@ -31,6 +31,7 @@ what copying, the outer frame of the picture, and the properties of the file rea
 """
 
 
+@training_extra("Evaluating")
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name of an installed model, or a model file.")],
     data: Annotated[Path, typer.Option(help="The folder that holds the model's sets.")],
@@ -44,12 +45,9 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a model on the test fold of its own manifest, with 95 % intervals."""
-    with training_extra("Evaluating"):
-        from rich.console import Console
-
-        from tumorlens.cli.display import Display
-        from tumorlens.evaluate import holdout
-
+    from tumorlens.cli.console import OutputConsole
+    from tumorlens.cli.display import Display
+    from tumorlens.evaluate import holdout
     from tumorlens.model.registry import load_model
 
     display = Display()
@@ -73,7 +71,7 @@ def evaluate(
             result, loaded.metadata, data, sides, unseen=others, progress=count
         )
     holdout.save(result, loaded.metadata, entries, probabilities, out)
-    _show(Console(), result)
+    _show(OutputConsole(), result)
 
 
 def _show(console: Console, result: Evaluation) -> None:

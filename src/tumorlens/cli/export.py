@@ -28,6 +28,7 @@ class Target(StrEnum):
     ONNX = "onnx"
 
 
+@training_extra("Exporting")
 def export(
     run: Annotated[Path, typer.Argument(help="The --out folder of tumorlens train.")],
     out: Annotated[Path, typer.Option(help="The model file to write (.onnx).")],
@@ -40,9 +41,8 @@ def export(
     ] = False,
 ) -> None:
     """Write the model file of a finished run, checked against the network it came from."""
-    with training_extra("Exporting"):
-        from tumorlens.train import export as exporter
     from tumorlens.evaluate.holdout import load_evaluation
+    from tumorlens.train import export as exporter
 
     figures = load_evaluation(metrics).metrics if metrics else ()
     metadata = exporter.export(run, out, figures)

@@ -1,4 +1,7 @@
-"""Turning a library that is not installed into the two lines that say what to install."""
+"""Turning a library that is not installed into the two lines that say what to install.
+
+Each of these goes on the function of a sub-command, since a library may be imported late.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ if TYPE_CHECKING:
 DATA_LIBRARIES = frozenset(
     {"scipy", "sklearn", "cleanlab", "pandas", "faiss", "h5py", "jinja2", "pooch"}
 )
-TRAINING_LIBRARIES = frozenset({"torch", "scipy", "sklearn", "h5py", "matplotlib", "onnx"})
+# The train extra brings the data extra with it.
+TRAINING_LIBRARIES = DATA_LIBRARIES | {"torch", "matplotlib", "onnx", "onnxscript"}
 
 
 @contextmanager

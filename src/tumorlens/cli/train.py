@@ -24,6 +24,7 @@ The same command again goes on where a killed run stopped. `tumorlens export run
 """
 
 
+@training_extra("Training")
 def train(
     recipe: Annotated[
         str, typer.Argument(help="Name of a recipe that comes with TumorLens, or a TOML file.")
@@ -46,10 +47,9 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a model from a recipe: resumable, with curves, never opening the test fold."""
-    with training_extra("Training"):
-        from tumorlens.train import run as run_module
     from tumorlens.cli.display import Display
     from tumorlens.data.manifest import load
+    from tumorlens.train import run as run_module
     from tumorlens.train.recipe import load_recipe
 
     display = Display()
