@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tumorlens.errors import RecipeError
-from tumorlens.model.format import Fraction, InputSpec
+from tumorlens.model.format import InputSpec
+from tumorlens.train.augment.spec import AugmentRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,32 +68,6 @@ class FitRecipe(_Strict):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     precision: Literal["fp32", "bf16"] = "fp32"
     refit: bool = False
-
-
-class AugmentRecipe(_Strict):
-    """The ranges that each training image is changed within; 0 turns a change off.
-
-    Attributes:
-        rotation: Degrees to either side.
-        scale: Share of the size, larger or smaller.
-        translate: Share of the side, in each direction.
-        flip: Whether half of the images are mirrored left to right.
-        gamma: The exponent lies between 1 / (1 + gamma) and 1 + gamma.
-        contrast: Share of the spread about the mean, more or less.
-        brightness: Shift in units of the full range, up or down.
-        blur: Share of the images that are blurred.
-        noise: Highest standard deviation of added noise, in units of the full range.
-    """
-
-    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
-    scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    translate: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    flip: bool = False
-    gamma: NotNegative = 0.0
-    contrast: Fraction = 0.0
-    brightness: Fraction = 0.0
-    blur: Fraction = 0.0
-    noise: Fraction = 0.0
 
 
 class SourceTerms(_Strict):

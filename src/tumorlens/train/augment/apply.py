@@ -11,7 +11,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from tumorlens.train.recipe import AugmentRecipe
+    from tumorlens.train.augment.spec import AugmentRecipe
 
 
 def augment(images: Tensor, recipe: AugmentRecipe, generator: Generator) -> Tensor:
