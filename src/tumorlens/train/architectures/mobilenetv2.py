@@ -8,10 +8,14 @@ only, where PyTorch's own implementations pad all four sides.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BATCH_NORM_EPSILON = 1e-3
 """Keras' value; PyTorch's own default of 1e-5 would change every feature."""
@@ -79,10 +83,30 @@ class MobileNetV2(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] → (N, 1280, h, w) in [0, 6]."""
+        return self.levels(image, ())[-1]
+
+    def levels(self, image: Tensor, prefixes: Sequence[str]) -> list[Tensor]:
+        """Features on the way: what a decoder joins to its own.
+
+        Args:
+            image: (N, 3, H, W) in [-1, 1].
+            prefixes: Blocks whose expanded features are wanted, before their stride.
+
+        Returns:
+            Those features, in the order of the blocks, and the last ones, (N, 1280, h, w).
+        """
         x = self._activated("Conv1", "bn_Conv1", image, stride=2)
+        found = []
         for block in self._blocks:
-            x = self._run_block(block, x)
-        return self._activated("Conv_1", "Conv_1_bn", x)
+            inputs, name = x, block.prefix
+            if block.expands:
+                x = self._activated(f"{name}expand", f"{name}expand_BN", x)
+            if name in prefixes:
+                found.append(x)
+            x = self._reduced(block, x)
+            if block.residual:
+                x = inputs + x
+        return [*found, self._activated("Conv_1", "Conv_1_bn", x)]
 
     def _add_block(self, index: int, channels: int, stage: Stage, stride: int) -> None:
         prefix = f"block_{index}_" if index else "expanded_conv_"
@@ -118,14 +142,11 @@ class MobileNetV2(nn.Module):
         result: Tensor = self.get_submodule(norm)(self.get_submodule(conv)(x))
         return result
 
-    def _run_block(self, block: Block, x: Tensor) -> Tensor:
-        inputs = x
+    def _reduced(self, block: Block, x: Tensor) -> Tensor:
+        """The second half of a block: depthwise convolution and projection."""
         name = block.prefix
-        if block.expands:
-            x = self._activated(f"{name}expand", f"{name}expand_BN", x)
         x = self._activated(f"{name}depthwise", f"{name}depthwise_BN", x, stride=block.stride)
-        x = self._normed(f"{name}project", f"{name}project_BN", x)
-        return inputs + x if block.residual else x
+        return self._normed(f"{name}project", f"{name}project_BN", x)
 
 
 def _bottom_right(x: Tensor) -> list[int]:

@@ -1,0 +1,1 @@
+"""Training with masks: one network that marks lesions, decides from what it marks, and names it."""

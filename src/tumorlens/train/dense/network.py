@@ -1,0 +1,168 @@
+"""TumorLens' own network: where a lesion is, whether there is one, and of which kind, in one pass.
+
+A MobileNetV2 encoder and a light U-Net decoder mark lesion-like pixels. The decision is pooled
+from the highest marks alone, so that it is made of pixels that look like a lesion and cannot be
+made of the border, the crop or the sequence. The kind comes from features pooled under the marks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tumorlens.train.architectures.mobilenetv2 import FEATURES, MobileNetV2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SKIPS = ("block_1_", "block_3_", "block_6_", "block_13_")
+"""The blocks whose expanded features, before their stride, the decoder takes: strides 2 to 16."""
+
+SKIP_CHANNELS = (96, 144, 192, 576)
+DECODER_CHANNELS = (32, 64, 96, 128)
+"""Of the decoder at strides 2, 4, 8 and 16."""
+
+EVIDENCE_SHARES = (0.002, 0.01)
+"""The highest shares of a picture's marks that are averaged: about a small lesion, and a larger
+one. A maximum would follow one noisy pixel, a mean over all would drown a small lesion."""
+
+UNDER_MASK_FLOOR = 1e-3
+"""Weight of pixels that are not marked, so that the pooling is defined where nothing is."""
+
+
+class DenseOutputs(NamedTuple):
+    """What the network gives for a batch.
+
+    Attributes:
+        marks: Logit of a lesion for each pixel, (N, 1, H / 2, W / 2).
+        tumor: Logit of a tumor in the picture, (N,).
+        kinds: Logits of the kinds, given that there is a tumor, (N, K).
+    """
+
+    marks: Tensor
+    tumor: Tensor
+    kinds: Tensor
+
+
+class LesionNetwork(nn.Module):
+    """A grey slice (N, 1, H, W) in [0, 1] to marks, tumor logit and kinds.
+
+    Args:
+        kinds: How many kinds of tumor are told apart.
+        dropout: Before the layer that names the kind.
+    """
+
+    def __init__(self, kinds: int, *, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2()
+        self.decoder = Decoder()
+        self.evidence = Evidence()
+        self.dropout = nn.Dropout(dropout)
+        self.kinds = nn.Linear(FEATURES + DECODER_CHANNELS[-1], kinds)
+
+    def forward(self, image: Tensor) -> DenseOutputs:
+        """(N, 1, H, W) in [0, 1] → `DenseOutputs`."""
+        levels = self.levels(image)
+        coarse, marks = self.decoder(levels)
+        return DenseOutputs(marks, self.evidence(marks), self.name(levels[-1], coarse, marks))
+
+    def levels(self, image: Tensor) -> list[Tensor]:
+        """Features at strides 2, 4, 8, 16 and 32."""
+        return self.backbone.levels((image * 2 - 1).expand(-1, 3, -1, -1), SKIPS)
+
+    def name(self, deepest: Tensor, coarse: Tensor, marks: Tensor) -> Tensor:
+        """The kinds, from features pooled under the marks."""
+        weights = torch.sigmoid(marks.detach()) + UNDER_MASK_FLOOR
+        pooled = torch.cat([pool_under(deepest, weights), pool_under(coarse, weights)], dim=1)
+        logits: Tensor = self.kinds(self.dropout(pooled))
+        return logits
+
+
+class Decoder(nn.Module):
+    """From the encoder's features to marks at half the input's resolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reduce = _pointwise(FEATURES, DECODER_CHANNELS[-1])
+        below = (*DECODER_CHANNELS[1:], DECODER_CHANNELS[-1])
+        self.stages = nn.ModuleList(
+            DecoderStage(inputs, skip, outputs)
+            for inputs, skip, outputs in zip(below, SKIP_CHANNELS, DECODER_CHANNELS, strict=True)
+        )
+        self.marks = nn.Conv2d(DECODER_CHANNELS[0], 1, 1)
+        # Few pixels are lesion: starting there spares the first steps from unlearning a half.
+        nn.init.constant_(self.marks.bias, -3.0)  # type: ignore[arg-type]
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Features at strides 2 … 32 → features at stride 16, and marks at stride 2."""
+        x = self.reduce(levels[-1])
+        coarse = x
+        for number in reversed(range(len(self.stages))):
+            x = self.stages[number](x, levels[number])
+            if number == len(self.stages) - 1:
+                coarse = x
+        return coarse, self.marks(x)
+
+
+class DecoderStage(nn.Module):
+    """Twice the resolution: upsample, join the encoder's features, two separable convolutions."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.skip = _pointwise(skip, outputs // 2)
+        self.first = _separable(inputs + outputs // 2, outputs)
+        self.second = _separable(outputs, outputs)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(N, inputs, h, w) and (N, skip, 2h, 2w) → (N, outputs, 2h, 2w)."""
+        larger = functional.interpolate(
+            x, size=skip.shape[-2:], mode="bilinear", align_corners=False
+        )
+        result: Tensor = self.second(self.first(torch.cat([larger, self.skip(skip)], dim=1)))
+        return result
+
+
+class Evidence(nn.Module):
+    """The logit of a tumor in the picture, from the highest of its marks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((len(EVIDENCE_SHARES),), 1 / len(EVIDENCE_SHARES)))
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, marks: Tensor) -> Tensor:
+        """(N, 1, h, w) → (N,)."""
+        flat = marks.float().flatten(1)
+        counts = [max(1, round(share * flat.shape[1])) for share in EVIDENCE_SHARES]
+        highest = torch.topk(flat, max(counts), dim=1).values
+        means = torch.stack([highest[:, :count].mean(dim=1) for count in counts], dim=1)
+        # More marks must never make a tumor less probable, so the scales are kept positive.
+        result: Tensor = (means * self.scale.abs()).sum(dim=1) + self.bias
+        return result
+
+
+def pool_under(features: Tensor, weights: Tensor) -> Tensor:
+    """The mean of features (N, F, h, w) under weights (N, 1, H, W) of another resolution."""
+    small = functional.adaptive_avg_pool2d(weights.float(), features.shape[-2:])
+    total = small.sum(dim=(2, 3))
+    result: Tensor = (features.float() * small).sum(dim=(2, 3)) / total
+    return result
+
+
+def _pointwise(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU6()
+    )
+
+
+def _separable(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
+        nn.BatchNorm2d(inputs),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(),
+    )
