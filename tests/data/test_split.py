@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.data.test_duplicates import head
-from tumorlens.data.manifest import groups_on_two_sides
+from tumorlens.data.manifest import Protocol, groups_on_two_sides
 from tumorlens.data.split import SplitBy, split
 from tumorlens.errors import DatasetError
 
@@ -151,6 +151,61 @@ class TestOfficial:
     def test_a_set_without_an_official_split_is_refused(self, copied):
         with pytest.raises(DatasetError, match="has no official split"):
             split([copied], by=SplitBy.OFFICIAL)
+
+
+class TestAuthors:
+    """If these fail, what authors of published systems report cannot be measured as they meant."""
+
+    @pytest.fixture
+    def sides(self, tmp_path):
+        """20 training heads; of 5 test heads two are mirrored training heads."""
+        folder = tmp_path / "sides"
+        for seed in range(20):
+            save(head(seed), folder / "Training" / ("yes" if seed % 2 else "no") / f"{seed}.png")
+        for seed in (0, 1):
+            save(head(seed)[:, ::-1], folder / "Testing" / ("yes" if seed else "no") / "leak.png")
+        for seed in range(30, 33):
+            save(head(seed), folder / "Testing" / ("yes" if seed % 2 else "no") / f"{seed}.png")
+        return folder
+
+    def test_every_image_keeps_its_side_and_copies_are_recorded(self, sides):
+        found = split([sides], by=SplitBy.AUTHORS)
+        assert len(found.entries) == 25
+        assert all(("Testing" in e.name) == (e.fold == 1) for e in found.entries)
+        assert [e.fold for e in found.entries].count(2) == 4  # a fifth of Training
+        assert "2 of 5 test images show a picture that is learnt from" in found.notes[0]
+        twins = {e.name: e.picture for e in found.entries}
+        assert (
+            twins["sides/Testing/no/leak.png"]
+            == twins["sides/Training/no/0.png"]
+            != twins["sides/Testing/no/30.png"]
+        )
+        groups = {e.name: e.group for e in found.entries}
+        assert groups["sides/Testing/no/leak.png"] == groups["sides/Training/no/0.png"]
+        assert all(e.protocol is Protocol.AUTHORS for e in found.entries)
+
+    def test_without_sides_a_fifth_of_the_files_is_the_test_and_none_is_left_out(self, copied):
+        found = split([copied], by=SplitBy.AUTHORS)
+        folds = [e.fold for e in found.entries]
+        assert (len(folds), folds.count(1), folds.count(2)) == (40, 8, 6)
+        for fold in (1, 2, 3):
+            assert {e.label for e in found.entries if e.fold == fold} == {"tumor", "no_tumor"}
+        assert split([copied], by=SplitBy.AUTHORS) == found
+        assert split([copied], by=SplitBy.AUTHORS, seed=1).entries != found.entries
+
+    def test_a_validation_folder_is_fold_2(self, sides):
+        save(head(40), sides / "valid" / "no" / "40.png")
+        entries = split([sides], by=SplitBy.AUTHORS).entries
+        assert [e.name for e in entries if e.fold == 2] == ["sides/valid/no/40.png"]
+
+    def test_copies_of_another_set_stay(self, copied, sides):
+        assert len(split([copied, sides], by=SplitBy.AUTHORS).entries) == 65
+
+    def test_too_few_images_are_refused(self, tmp_path):
+        for seed in range(2):
+            save(head(seed), tmp_path / "few" / "no" / f"{seed}.png")
+        with pytest.raises(DatasetError, match="too few to set some of them aside"):
+            split([tmp_path / "few"], by=SplitBy.AUTHORS)
 
 
 class TestSeveralSets:

@@ -30,6 +30,10 @@ author made by patient, and deals the other set by groups of near-copies.
 `--by official` keeps the Training and Testing folders of a set as fold 1 and the rest, without the
 test images whose copies are learnt from.
 
+`--by authors` repeats what authors of published systems did, copies on two sides included, so that
+their figures can be measured as they meant them. Each line of the manifest then says so, and so
+does every evaluation by it.
+
 The manifest is read by `tumorlens train … --manifest` and `tumorlens evaluate … --manifest`.
 """
 
@@ -44,7 +48,8 @@ def split(
     ],
     out: Annotated[Path, typer.Option(help="The manifest to write (.csv).")],
     by: Annotated[
-        str, typer.Option(help="auto, patient, group or official: what keeps images together.")
+        str,
+        typer.Option(help="auto, patient, group, official or authors: what decides on the side."),
     ] = "auto",
     folds: Annotated[int, typer.Option(min=2, max=1000, help="How many folds.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Decides the deal.")] = 0,
@@ -77,7 +82,14 @@ def split(
         tell(note)
     _show(entries)
     groups = len({entry.group for entry in entries})
-    tell(f"{out}: {len(entries)} images in {groups} groups, none in two folds; SHA-256 {digest}")
+    tell(f"{out}: {len(entries)} images in {groups} groups, {_crossing(entries)}; SHA-256 {digest}")
+
+
+def _crossing(entries: Sequence[Entry]) -> str:
+    """How many groups stand in two folds, in words."""
+    folds = {(entry.group, entry.fold) for entry in entries}
+    crossing = sum(number > 1 for number in Counter(name for name, _ in folds).values())
+    return f"{crossing} of them in two folds, as their authors split" if crossing else "none in two folds"
 
 
 def _show(entries: Sequence[Entry]) -> None:

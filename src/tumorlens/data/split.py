@@ -1,14 +1,16 @@
 """Splitting labelled images into folds so that nothing stands on two sides.
 
 Files are never split; groups are. A group is what is not independent: the images of one patient,
-and the near-copies of one another, mirrored and rotated ones included.
+and the near-copies of one another, mirrored and rotated ones included. Only where the split of a
+set's authors is to be repeated, to measure what their figures mean, may groups cross, and then each
+line of the manifest says so.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from tumorlens.data.duplicates import SAME, Pair, find_pairs, group, thumbnail
 from tumorlens.data.index import index
-from tumorlens.data.manifest import Entry
+from tumorlens.data.manifest import Entry, Protocol
 from tumorlens.errors import DatasetError, ScanError
 from tumorlens.scan import read
 
@@ -31,20 +33,25 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 FOLDS = 5
-TEST_FOLD, VALIDATION_FOLD = 1, 2
+TEST_FOLD, VALIDATION_FOLD, TRAINING_FOLD = 1, 2, 3
+
+AUTHORS_SHARE = 0.2
+"""The share of the images that authors of published systems set aside, file by file."""
 
 
 class SplitBy(StrEnum):
     """What decides on which side an image stands.
 
     AUTO takes the author's folds where there are some, else patients where they are known, else
-    groups of near-copies.
+    groups of near-copies. AUTHORS repeats what authors of published systems did, copies on two
+    sides included.
     """
 
     AUTO = "auto"
     PATIENT = "patient"
     GROUP = "group"
     OFFICIAL = "official"
+    AUTHORS = "authors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,15 @@ def split(
        labels.
     4. An image with a near-copy in a set that was named before its own is left out.
 
+    By authors, every image is kept, copies too, and the lines say so (`Protocol.AUTHORS`):
+
+    - Of a set with Training and Testing folders, Testing is fold 1; fold 2 is its validation
+      folder, or else a fifth of Training, file by file; fold 3 is the rest.
+    - Of any other set, a fifth of the files is fold 1. Authors call this their validation set, and
+      its accuracy is what they report, so here it is what the test measures. A fifth of the
+      others is fold 2, which chooses the epoch, and the rest is fold 3.
+    - A set whose author gave folds keeps them.
+
     Args:
         folders: The sets, each a folder; the first one keeps what several of them hold.
         by: What decides.
@@ -122,7 +138,8 @@ def split(
         if unreadable:
             notes.append(f"{folder.name}: {unreadable} files cannot be read and are left out")
         found = _by(by, pictures)(pictures, folds, seed)
-        mine = _without_copies_of(kept, pictures, found.entries)
+        before = [] if by is SplitBy.AUTHORS else kept
+        mine = _without_copies_of(before, pictures, found.entries)
         if len(mine) < len(found.entries):
             left_out = len(found.entries) - len(mine)
             notes.append(f"{folder.name}: {left_out} images are copies of sets before it; left out")
@@ -136,8 +153,10 @@ def _by(by: SplitBy, pictures: _Pictures) -> Callable[[_Pictures, int, int], Spl
     """The way in which one set is split."""
     samples, name = pictures.samples, pictures.folder.name
     has_folds = all(sample.fold is not None for sample in samples)
-    if has_folds and by in (SplitBy.AUTO, SplitBy.OFFICIAL):
+    if has_folds and by in (SplitBy.AUTO, SplitBy.OFFICIAL, SplitBy.AUTHORS):
         return _authored
+    if by is SplitBy.AUTHORS:
+        return _as_published
     if by is SplitBy.OFFICIAL:
         if not all(sample.split for sample in samples):
             msg = (
@@ -222,6 +241,50 @@ def _official(pictures: _Pictures, folds: int, seed: int) -> Split:
         "group with images that are learnt from, and are left out"
     )
     return Split(entries, (note,))
+
+
+def _as_published(pictures: _Pictures, folds: int, seed: int) -> Split:  # noqa: ARG001
+    """Every image, on the side that authors of published systems put it, copies or not."""
+    samples = pictures.samples
+    chance = np.random.default_rng(seed)
+    everything = range(len(samples))
+    has_sides = all(sample.split for sample in samples)
+    test = [i for i in everything if samples[i].split == "test"] if has_sides else []
+    test = test or _share_of(pictures, list(everything), chance)
+    others = sorted(set(everything) - set(test))
+    held_out = [i for i in others if samples[i].split == "validation"]
+    held_out = held_out or _share_of(pictures, others, chance)
+    fold_of = dict.fromkeys(everything, TRAINING_FOLD)
+    fold_of |= dict.fromkeys(held_out, VALIDATION_FOLD) | dict.fromkeys(test, TEST_FOLD)
+    names, same = _group_names(pictures), group(len(samples), pictures.pairs, SAME)
+    entries = tuple(
+        replace(
+            pictures.entry(i, names[i], fold_of[i]),
+            protocol=Protocol.AUTHORS,
+            picture=f"{pictures.folder.name}/picture{same[i]}",
+        )
+        for i in everything
+    )
+    learnt = {same[i] for i in others}
+    leaking = sum(same[i] in learnt for i in test)
+    note = (
+        f"{pictures.folder.name}: split as its authors did, with nothing left out; {leaking} of "
+        f"{len(test)} test images show a picture that is learnt from"
+    )
+    return Split(entries, (note,))
+
+
+def _share_of(pictures: _Pictures, chosen: list[int], chance: np.random.Generator) -> list[int]:
+    """`AUTHORS_SHARE` of the files of each label, at random, whatever they are copies of."""
+    labels = [pictures.samples[i].label for i in chosen]
+    drawn: list[int] = []
+    for label in sorted(set(labels)):
+        mine = [i for i, name in zip(chosen, labels, strict=True) if name == label]
+        drawn += chance.permutation(mine)[: round(AUTHORS_SHARE * len(mine))].tolist()
+    if not drawn or len(drawn) == len(chosen):
+        msg = f"{pictures.folder}: {len(chosen)} images are too few to set some of them aside"
+        raise DatasetError(msg)
+    return sorted(drawn)
 
 
 def _deal(
