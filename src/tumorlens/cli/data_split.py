@@ -89,7 +89,9 @@ def _crossing(entries: Sequence[Entry]) -> str:
     """How many groups stand in two folds, in words."""
     folds = {(entry.group, entry.fold) for entry in entries}
     crossing = sum(number > 1 for number in Counter(name for name, _ in folds).values())
-    return f"{crossing} of them in two folds, as their authors split" if crossing else "none in two folds"
+    if not crossing:
+        return "none in two folds"
+    return f"{crossing} of them in two folds, as their authors split"
 
 
 def _show(entries: Sequence[Entry]) -> None:
