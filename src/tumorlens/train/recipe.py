@@ -8,19 +8,28 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tumorlens.errors import RecipeError
-from tumorlens.model.format import InputSpec
+from tumorlens.data.index import NO_TUMOR, TUMOR
+from tumorlens.data.split import SplitBy
+from tumorlens.errors import DatasetError, RecipeError
+from tumorlens.model.format import Fraction, InputSpec
+from tumorlens.train.architectures.spec import NetworkSpec
 from tumorlens.train.augment.spec import AugmentRecipe
+from tumorlens.train.fit.spec import FitRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tumorlens.model.format import ModelMetadata
 
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
+METHODS = ("network",)
+"""The parts of a recipe that say what is trained; a recipe has one of them."""
+
+FOLDERS = "folders"
+"""Written for the classes of a recipe that takes them from the data."""
+
+TWO = 2
 
 
 class _Strict(BaseModel):
@@ -28,9 +37,17 @@ class _Strict(BaseModel):
 
 
 class DataRecipe(_Strict):
-    """Which sets, and which of their folds stand on which side."""
+    """Which sets, how they are split, and which of their folds stand on which side.
+
+    Attributes:
+        sources: The sets, each a folder's name.
+        split: What decides on which side an image stands.
+        test_fold: Never opened in training.
+        validation_fold: Chooses the epoch and what decides.
+    """
 
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    split: SplitBy = SplitBy.AUTO
     test_fold: Annotated[int, Field(ge=1)] = 1
     validation_fold: Annotated[int, Field(ge=1)] = 2
 
@@ -42,34 +59,6 @@ class DataRecipe(_Strict):
         return self
 
 
-class FitRecipe(_Strict):
-    """How the weights are found.
-
-    Attributes:
-        epochs: Most passes over the training images.
-        patience: Passes without a better validation loss after which training stops.
-        batch: Images a step.
-        learning_rate: The highest; it rises over the warm-up and falls to 0 along a cosine.
-        weight_decay: Of AdamW, on weights that are not biases or normalisation.
-        warmup_epochs: Passes over which the learning rate rises.
-        dropout: Before the dense layer.
-        precision: ``bf16`` computes in bfloat16 where the device gains from it, ``fp32`` never.
-        refit: Train once more, for the best number of epochs, with the validation fold among the
-            training folds. What decides (temperature, thresholds) stays from the first run,
-            whose validation images were held out.
-    """
-
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
-    patience: Annotated[int, Field(ge=1)] = 3
-    batch: Annotated[int, Field(ge=2, le=4096)] = 32
-    learning_rate: Positive = 5e-4
-    weight_decay: NotNegative = 0.02
-    warmup_epochs: NotNegative = 1
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
-    precision: Literal["fp32", "bf16"] = "fp32"
-    refit: bool = False
-
-
 class SourceTerms(_Strict):
     """Under what terms a set is used, and whom to cite."""
 
@@ -77,15 +66,55 @@ class SourceTerms(_Strict):
     citation: str
 
 
+class Reported(_Strict):
+    """What the authors of the system that a recipe reproduces say of it.
+
+    Attributes:
+        figure: What was measured, such as ``validation accuracy``.
+        value: It.
+        on: The images that it was measured on.
+        by: Who said so, in general words.
+        details: What else they say.
+    """
+
+    figure: str
+    value: Fraction
+    on: str
+    by: str
+    details: str = ""
+
+
+def _named_by_folders(value: object) -> object:
+    return () if value == FOLDERS else value
+
+
 class Recipe(_Strict):
-    """A training run, whole."""
+    """A training run, whole.
+
+    Attributes:
+        name: Of the recipe, and of the model that comes of it.
+        title: In words.
+        network: What is trained, where it is a network that names classes.
+        task: ``binary`` for tumor against no tumor, else ``multiclass``.
+        classes: Their names in the order of the outputs; none (``"folders"``) takes them from the
+            labels of the data.
+        positive: Those of the classes that are tumors; none stands for all but no tumor.
+        display: Class name → the words that a reader is shown.
+        seed: Decides the deal of the folds and every chance in training.
+        input: What the network takes.
+        data: The sets and their sides.
+        fit: How the weights are found.
+        augment: How training images are changed.
+        sources: Terms and citations of the sets.
+        reported: What the authors of the system that it reproduces say of it.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     title: str
-    architecture: Literal["mobilenetv2"]
-    task: Literal["binary", "multiclass"]
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    positive: Annotated[tuple[str, ...], Field(min_length=1)]
+    network: NetworkSpec | None = None
+    task: Literal["binary", "multiclass"] = "multiclass"
+    classes: Annotated[tuple[str, ...], BeforeValidator(_named_by_folders)] = ()
+    positive: tuple[str, ...] = ()
     display: dict[str, str] = {}
     seed: Annotated[int, Field(ge=0)] = 0
     input: InputSpec
@@ -93,15 +122,30 @@ class Recipe(_Strict):
     fit: FitRecipe = FitRecipe()
     augment: AugmentRecipe = AugmentRecipe()
     sources: dict[str, SourceTerms] = {}
+    reported: Reported | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_layout(cls, values: Any) -> Any:
+        """A recipe from before there were several architectures: its one network, spelt out."""
+        if not isinstance(values, dict) or "architecture" not in values:
+            return values
+        values = dict(values)
+        fit = dict(values.get("fit", {}))
+        values["network"] = {
+            "architecture": values.pop("architecture"),
+            "dropout": fit.pop("dropout", NetworkSpec.model_fields["dropout"].default),
+        }
+        return values | {"fit": fit}
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if unknown := set(self.positive) - set(self.classes):
-            msg = f"positive names classes that do not exist: {sorted(unknown)}"
+        methods = [name for name in METHODS if getattr(self, name) is not None]
+        if len(methods) != 1:
+            msg = f"needs exactly one of the tables {', '.join(METHODS)}; has {len(methods)}"
             raise ValueError(msg)
-        if set(self.positive) == set(self.classes):
-            msg = "at least one class must not be a tumor"
-            raise ValueError(msg)
+        if self.classes:
+            _check_classes(self)
         return self
 
     @classmethod
@@ -116,6 +160,74 @@ class Recipe(_Strict):
         except ValidationError as error:
             msg = f"model {metadata.name}: its file does not say how it was trained"
             raise RecipeError(msg) from error
+
+    def for_labels(self, labels: Iterable[str]) -> Recipe:
+        """The recipe with its classes named; the same where it names them itself.
+
+        No tumor comes first, then the others in alphabetical order. The label ``tumor`` is a class
+        of its own where no kind of tumor is known; beside kinds, it says that the kind is unknown.
+        One unit decides between two classes only: with more of them, each gets its own.
+
+        Args:
+            labels: Of the images that are learnt from, in any order and number.
+
+        Raises:
+            DatasetError: They are fewer than two, or no class among them is free of tumors.
+        """
+        if self.classes:
+            return self
+        found = set(labels)
+        kinds = found - {NO_TUMOR, TUMOR}
+        classes = tuple(
+            sorted(kinds or found - {NO_TUMOR}, key=lambda name: (name in self.positive, name))
+        )
+        if NO_TUMOR in found:
+            classes = (NO_TUMOR, *classes)
+        if len(classes) < TWO:
+            msg = f"the images are all of one class ({', '.join(found)}); add images of another"
+            raise DatasetError(msg)
+        positive = self.positive or tuple(name for name in classes if name != NO_TUMOR)
+        if set(classes) <= set(positive):
+            msg = (
+                f"no class of {', '.join(classes)} is free of tumors; add images without one in a "
+                "folder no_tumor, or name the tumors with --set \"positive=['…']\""
+            )
+            raise DatasetError(msg)
+        network = self.network
+        if network is not None and len(classes) > TWO and network.output == "sigmoid":
+            network = network.model_copy(update={"output": "softmax"})
+        named = {
+            **self.model_dump(),
+            "task": "binary" if len(classes) == TWO else "multiclass",
+            "classes": classes,
+            "positive": positive,
+            "display": {name: words for name, words in self.display.items() if name in classes},
+            "network": network and network.model_dump(),
+        }
+        try:
+            return Recipe.model_validate(named)
+        except ValidationError as error:
+            msg = f"recipe {self.name}: {_problems(error)}"
+            raise RecipeError(msg) from error
+
+
+def _check_classes(recipe: Recipe) -> None:
+    classes, positive = recipe.classes, set(recipe.positive)
+    if len(classes) < TWO or len(set(classes)) < len(classes):
+        msg = f"classes must be two or more that differ, got {list(classes)}"
+        raise ValueError(msg)
+    if unknown := positive - set(classes):
+        msg = f"positive names classes that do not exist: {sorted(unknown)}"
+        raise ValueError(msg)
+    if not positive:
+        msg = "positive must name the classes that are tumors"
+        raise ValueError(msg)
+    if positive == set(classes):
+        msg = "at least one class must not be a tumor"
+        raise ValueError(msg)
+    if recipe.network and recipe.network.output == "sigmoid" and len(classes) != TWO:
+        msg = f"one sigmoid unit is for two classes, not {len(classes)}; set network.output=softmax"
+        raise ValueError(msg)
 
 
 def recipe_names() -> list[str]:
@@ -143,11 +255,14 @@ def load_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
-        )
-        msg = f"recipe {name_or_path}: {problems}"
+        msg = f"recipe {name_or_path}: {_problems(error)}"
         raise RecipeError(msg) from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+    )
 
 
 def _text(name_or_path: str) -> str:

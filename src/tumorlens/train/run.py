@@ -247,7 +247,7 @@ def _check_sides(recipe: Recipe, learnt: LabelledImages, held_out: LabelledImage
 
 def _network(recipe: Recipe, init: Path | None, device: torch.device) -> Classifier:
     torch.manual_seed(recipe.seed)
-    network = Classifier(len(recipe.classes), dropout=recipe.fit.dropout)
+    network = Classifier(len(recipe.classes), dropout=recipe.network.dropout if recipe.network else 0.0)
     if init is not None:
         load_keras_weights(network.backbone, init)
     # channels_last makes the depthwise convolutions three times as fast on a CPU
