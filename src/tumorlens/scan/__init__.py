@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tumorlens.scan.limits import Limits
 from tumorlens.scan.phantom import DrawnTumor, Phantom, draw_phantom
+from tumorlens.scan.place import Place, StoredVolume
 from tumorlens.scan.plane import Plane
 from tumorlens.scan.quality import QualityFlag, QualityKind, assess
 from tumorlens.scan.read import read
@@ -16,11 +17,13 @@ __all__ = [
     "FileFormat",
     "Limits",
     "Phantom",
+    "Place",
     "Plane",
     "QualityFlag",
     "QualityKind",
     "Scan",
     "Source",
+    "StoredVolume",
     "assess",
     "discover",
     "draw_phantom",

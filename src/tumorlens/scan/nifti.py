@@ -19,6 +19,7 @@ from tumorlens.errors import MissingExtra, ScanTooLarge, UnreadableScan, Unsuppo
 from tumorlens.scan.damage import named_damage
 from tumorlens.scan.intensity import robust_range, stretch
 from tumorlens.scan.limits import RATIO_FLOOR_BYTES, Limits, readable_size
+from tumorlens.scan.place import Place, StoredVolume
 from tumorlens.scan.plane import Plane
 from tumorlens.scan.scan import FileFormat, Scan
 from tumorlens.scan.sniff import is_nifti
@@ -50,6 +51,11 @@ _LARGEST_FLOAT_BYTES = 8
 # and along the columns. All of them run backwards: down is posterior or inferior, and the left of
 # the image is the patient's right or, on sagittal slices, anterior.
 _SHOWN_AXES = {Plane.AXIAL: (1, 0), Plane.CORONAL: (2, 0), Plane.SAGITTAL: (2, 1)}
+_PLACING_FIELDS = (
+    *("dim", "pixdim", "xyzt_units", "qform_code", "sform_code"),
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
 _NORMAL_AXIS = {Plane.SAGITTAL: 0, Plane.CORONAL: 1, Plane.AXIAL: 2}
 
 
@@ -62,12 +68,14 @@ class _Volume:
         slope: Value of a step of the stored numbers.
         intercept: Value of a stored 0.
         affine: Voxel indices to mm, right, anterior, superior.
+        header: How the volume lies, as a header of its own.
     """
 
     voxels: NDArray[Any]
     slope: float
     intercept: float
     affine: NDArray[np.float64]
+    header: bytes
 
     @property
     def spacings(self) -> NDArray[np.float64]:
@@ -87,11 +95,13 @@ class _Cut:
         stack: (slices, rows, columns), a view of the voxels.
         spacing: (between rows, between columns) in mm.
         positions: Place of each slice along its normal in mm.
+        places: Where each slice lies in the patient.
     """
 
     stack: NDArray[Any]
     spacing: tuple[float, float]
     positions: NDArray[np.float64]
+    places: list[Place]
 
 
 def read_nifti(name: str, data: bytes, *, limits: Limits, plane: Plane) -> Iterator[Scan]:
@@ -128,6 +138,7 @@ def read_nifti(name: str, data: bytes, *, limits: Limits, plane: Plane) -> Itera
             frame_count=len(cut.stack),
             position=float(cut.positions[index]),
             series=digest[:16],
+            place=cut.places[index],
         )
 
 
@@ -161,6 +172,7 @@ def _open(name: str, data: bytes, limits: Limits) -> _Volume:
         1.0 if slope is None else float(slope),
         0.0 if intercept is None else float(intercept),
         _affine(name, header),
+        _placing_header(header),
     )
 
 
@@ -251,8 +263,7 @@ def _cut(name: str, volume: _Volume, plane: Plane, limits: Limits) -> _Cut:
     plane = plane if plane is not Plane.AUTO else _auto_plane(volume, axes)
     shown = [axes.index(world) for world in _SHOWN_AXES[plane]]
     across = axes.index(_NORMAL_AXIS[plane])
-    stack = volume.voxels.transpose(across, *shown)
-    slices, rows, columns = stack.shape
+    slices, rows, columns = (volume.voxels.shape[axis] for axis in (across, *shown))
     if slices > limits.max_frames:
         raise ScanTooLarge(
             name, f"{slices} slices are over the limit of {limits.max_frames}", "Raise max_frames"
@@ -267,9 +278,43 @@ def _cut(name: str, volume: _Volume, plane: Plane, limits: Limits) -> _Cut:
     # slice, rows x columns: superior, posterior, or right.
     down, right = (-signs[axis] for axis in shown)
     onward = signs[across] * (-1 if plane is Plane.CORONAL else 1)
-    stack = stack[::onward, ::down, ::right]
     row_spacing, column_spacing = (float(volume.spacings[axis]) for axis in shown)
-    return _Cut(stack, (row_spacing, column_spacing), _positions(volume, across, onward))
+    stored = StoredVolume(volume.header, (across, shown[0], shown[1]), (onward, down, right))
+    return _Cut(
+        stored.shown(volume.voxels),
+        (row_spacing, column_spacing),
+        _positions(volume, across, onward),
+        _places(volume, stored),
+    )
+
+
+def _places(volume: _Volume, stored: StoredVolume) -> list[Place]:
+    """Where each slice lies, from the affine."""
+    first = np.zeros(_SPATIAL)
+    vectors = []
+    for axis, step in zip(stored.axes, stored.steps, strict=True):
+        first[axis] = 0 if step > 0 else volume.voxels.shape[axis] - 1
+        vectors.append(step * volume.affine[:3, axis])
+    corner = volume.affine[:3, :3] @ first + volume.affine[:3, 3]
+    onward, down, right = map(_vector, vectors)
+    count = volume.voxels.shape[stored.axes[0]]
+    return [
+        Place(_vector(corner + index * vectors[0]), down, right, onward, stored)
+        for index in range(count)
+    ]
+
+
+def _vector(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def _placing_header(header: Any) -> bytes:
+    """A header of the same kind that keeps how the volume lies, and no word or value of it."""
+    kept = type(header)()
+    for field in _PLACING_FIELDS:
+        kept[field] = header[field]
+    return bytes(kept.binaryblock)
 
 
 def _world_axes(affine: NDArray[np.float64]) -> tuple[list[int], list[int]]:

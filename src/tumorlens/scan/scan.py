@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tumorlens.scan.place import Place
+
 
 class FileFormat(StrEnum):
     """The format that the bytes of an input turned out to be, whatever its name says."""
@@ -41,6 +43,7 @@ class Scan:
         position: Place along the normal of the slice in mm, or None where unknown.
         series: A key that is equal for the slices of one series or volume, or None.
         modality: DICOM Modality (``MR``), or None where the format does not say.
+        place: Where the slice lies in the patient, or None where unknown.
         colour: How coloured the picture was before it was made grey: the mean over pixels of the
             difference between the largest and the smallest channel, in [0, 1]; 0 for grey.
     """
@@ -55,6 +58,7 @@ class Scan:
     position: float | None = None
     series: str | None = None
     modality: str | None = None
+    place: Place | None = None
     colour: float = 0.0
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorlens.scan.dicom.elements import floats, frame_item
+from tumorlens.scan.place import Place
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -38,10 +39,7 @@ def orientation(dataset: Dataset, frame: int = 0) -> tuple[float, ...] | None:
 
 def position(dataset: Dataset, frame: int = 0) -> float | None:
     """Place of the slice along its normal in mm: ImagePositionPatient · normal, or None."""
-    group = frame_item(dataset, "PlanePositionSequence", frame)
-    corner = floats(group, "ImagePositionPatient", 3) if group is not None else None
-    corner = corner or floats(dataset, "ImagePositionPatient", 3)
-    axes = orientation(dataset, frame)
+    corner, axes = _corner(dataset, frame), orientation(dataset, frame)
     if corner is None or axes is None:
         return None
     with np.errstate(all="ignore"):
@@ -51,3 +49,26 @@ def position(dataset: Dataset, frame: int = 0) -> float | None:
             return None
         place = float(np.dot(corner, normal) / length)
     return place if np.isfinite(place) else None
+
+
+def place(dataset: Dataset, frame: int = 0) -> Place | None:
+    """Where the slice lies in the patient, or None (PS3.3 C.7.6.2.1.1)."""
+    corner, axes = _corner(dataset, frame), orientation(dataset, frame)
+    distances = spacing(dataset, frame)
+    if corner is None or axes is None or distances is None or position(dataset, frame) is None:
+        return None
+    # DICOM's axes run to the patient's left and posterior.
+    (x, y, z), row_spacing, column_spacing = corner, *distances
+    right, down = axes[:3], axes[3:]
+    return Place(
+        corner=(-x, -y, z),
+        down=(-row_spacing * down[0], -row_spacing * down[1], row_spacing * down[2]),
+        right=(-column_spacing * right[0], -column_spacing * right[1], column_spacing * right[2]),
+    )
+
+
+def _corner(dataset: Dataset, frame: int) -> tuple[float, ...] | None:
+    """ImagePositionPatient: where the centre of the first pixel lies."""
+    group = frame_item(dataset, "PlanePositionSequence", frame)
+    corner = floats(group, "ImagePositionPatient", 3) if group is not None else None
+    return corner or floats(dataset, "ImagePositionPatient", 3)

@@ -69,18 +69,20 @@ def read_dicom(name: str, data: bytes, *, limits: Limits) -> Iterator[Scan]:
     for frame, stored in enumerate(decoded_frames(name, dataset, header)):
         with named_damage(name, "the DICOM pixels"):
             pixels, colour = _shown(name, stored, dataset, frame, fallback)
-            place = (geometry.spacing(dataset, frame), geometry.position(dataset, frame))
+            spacing, position = geometry.spacing(dataset, frame), geometry.position(dataset, frame)
+            place = geometry.place(dataset, frame)
         yield Scan(
             pixels=pixels,
             source=name,
             sha256=digest,
             format=FileFormat.DICOM,
-            spacing=place[0],
+            spacing=spacing,
             frame=frame,
             frame_count=header.frames,
-            position=place[1],
+            position=position,
             series=series,
             modality=modality,
+            place=place,
             colour=colour,
         )
 
