@@ -1,1 +1,1 @@
-"""The networks, one file each."""
+"""The networks, one file each, and what puts them together."""

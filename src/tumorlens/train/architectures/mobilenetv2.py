@@ -14,15 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tumorlens.train.architectures.backbone import Backbone, batch_norm, pad_same
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-BATCH_NORM_EPSILON = 1e-3
-"""Keras' value; PyTorch's own default of 1e-5 would change every feature."""
-
-BATCH_NORM_MOMENTUM = 0.01
-"""Keras writes 0.999 and PyTorch the complement. With the few hundred steps of a fine-tuning,
-0.001 leaves ImageNet's statistics in place, so the running means follow ten times as fast."""
 
 FEATURES = 1280
 
@@ -58,12 +53,14 @@ class Block:
     residual: bool
 
 
-class MobileNetV2(nn.Module):
-    """The feature extractor, width 1.0, without the top.
+class MobileNetV2(Backbone):
+    """The feature extractor, width 1.0, without the top; a stage is a row of table 2 of the paper.
 
     Takes RGB of shape (N, 3, H, W) in [-1, 1] (``x / 127.5 - 1`` of 8-bit values) and gives
     features of shape (N, 1280, ceil(H / 32), ceil(W / 32)), all at least 0 and at most 6.
     """
+
+    channels = FEATURES
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,14 +69,19 @@ class MobileNetV2(nn.Module):
         self._norm("bn_Conv1", 32)
         channels = 32
         index = 0
+        ends = [2]
         for stage in STAGES:
             for position in range(stage.blocks):
                 stride = stage.stride if position == 0 else 1
                 self._add_block(index, channels, stage, stride)
                 channels = stage.channels
                 index += 1
+            ends.append(len(self._modules))
         self._conv("Conv_1", channels, FEATURES, 1)
         self._norm("Conv_1_bn", FEATURES)
+        names = tuple(self._modules)
+        starts, stops = [0, *ends], [*ends, len(names)]
+        self.stages = tuple(names[a:b] for a, b in zip(starts, stops, strict=True))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] → (N, 1280, h, w) in [0, 6]."""
@@ -130,15 +132,14 @@ class MobileNetV2(nn.Module):
         self.add_module(name, conv)
 
     def _norm(self, name: str, channels: int) -> None:
-        norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
-        self.add_module(name, norm)
+        self.add_module(name, batch_norm(channels))
 
     def _activated(self, conv: str, norm: str, x: Tensor, *, stride: int = 1) -> Tensor:
         return functional.relu6(self._normed(conv, norm, x, stride=stride))
 
     def _normed(self, conv: str, norm: str, x: Tensor, *, stride: int = 1) -> Tensor:
         if stride == 2:  # noqa: PLR2004 - the only stride that is padded by hand
-            x = functional.pad(x, _bottom_right(x))
+            x = pad_same(x, 3, stride)
         result: Tensor = self.get_submodule(norm)(self.get_submodule(conv)(x))
         return result
 
@@ -147,12 +148,6 @@ class MobileNetV2(nn.Module):
         name = block.prefix
         x = self._activated(f"{name}depthwise", f"{name}depthwise_BN", x, stride=block.stride)
         return self._normed(f"{name}project", f"{name}project_BN", x)
-
-
-def _bottom_right(x: Tensor) -> list[int]:
-    """Keras' ``correct_pad`` for a 3x3 kernel: an even side is padded on its far end only."""
-    height, width = x.shape[-2:]
-    return [width % 2, 1, height % 2, 1]
 
 
 class Classifier(nn.Module):

@@ -1,0 +1,61 @@
+"""The plain convolutional network that is trained from scratch, with Keras' default layer names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+from torch.nn import functional
+
+from tumorlens.train.architectures.backbone import Backbone, batch_norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tumorlens.train.architectures.spec import ConvolutionStage
+
+
+class CNN(Backbone):
+    """A pile of stages: convolution (padding ``same``), batch norm, ReLU, 2x2 max pool, dropout.
+
+    Takes RGB of shape (N, 3, H, W) and halves it, rounding down, at each stage.
+    """
+
+    def __init__(self, stages: tuple[ConvolutionStage, ...]) -> None:
+        super().__init__()
+        self.specs = stages
+        names = []
+        channels = 3
+        norms = 0
+        for number, stage in enumerate(stages):
+            own = [_numbered("conv2d", number)]
+            conv = nn.Conv2d(channels, stage.filters, stage.kernel, padding="same")
+            nn.init.xavier_uniform_(conv.weight)  # what Keras starts from
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            self.add_module(own[0], conv)
+            if stage.batch_norm:
+                own.append(_numbered("batch_normalization", norms))
+                self.add_module(own[1], batch_norm(stage.filters))
+                norms += 1
+            names.append(tuple(own))
+            channels = stage.filters
+        self.stages = tuple(names)
+        self.channels = channels
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) → (N, filters of the last stage, h, w)."""
+        x = image
+        for spec, names in zip(self.specs, self.stages, strict=True):
+            conv, *norms = (self.get_submodule(name) for name in names)
+            x = conv(x)
+            for norm in norms:
+                x = norm(x)
+            x = functional.max_pool2d(functional.relu(x), 2)
+            # A stage's layers tell whether it is being trained; a frozen one drops nothing.
+            x = functional.dropout(x, spec.dropout, training=conv.training)
+        return x
+
+
+def _numbered(name: str, number: int) -> str:
+    """Keras' default name of the layer that is the ``number``-th of its kind, from 0."""
+    return f"{name}_{number}" if number else name
