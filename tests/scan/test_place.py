@@ -23,7 +23,7 @@ def oblique():
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("flips", list(itertools.product((1, -1), repeat=3)))
 def test_every_pixel_lies_where_its_voxel_does(make, plane, axes, flips):
-    voxels = np.arange(1, 121).reshape(5, 6, 4)
+    voxels = np.arange(1, 121, dtype=np.int16).reshape(5, 6, 4)
     affine = oblique()
     affine[:3, :3] = affine[:3, axes] * flips
     scans = make.scans(make.nifti(voxels, affine), plane=plane)
