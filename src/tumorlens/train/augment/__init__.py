@@ -10,11 +10,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tumorlens.train.augment.apply import augment
+    from tumorlens.train.augment.apply import augment, augment_pairs
+    from tumorlens.train.augment.preview import preview
+    from tumorlens.train.augment.spec import AugmentRecipe, Fill
 
-__all__ = ["augment"]
+__all__ = ["AugmentRecipe", "Fill", "augment", "augment_pairs", "preview"]
 
-_HOMES = {"augment": "tumorlens.train.augment.apply"}
+_HOMES = {
+    "AugmentRecipe": "spec",
+    "Fill": "spec",
+    "augment": "apply",
+    "augment_pairs": "apply",
+    "preview": "preview",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -22,4 +30,4 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,88 +1,91 @@
-"""Changes to training images that a scanner, a reader or an export could have made."""
+"""A batch of training images, each changed in its own way, alone or together with its mask."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch.nn import functional
+from tumorlens.train.augment.artefacts import add_artefacts
+from tumorlens.train.augment.geometry import draw_placement
+from tumorlens.train.augment.intensity import add_noise, change_greys, invert
+from tumorlens.train.augment.surroundings import draw_frame, lift_background, outside_head
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from tumorlens.train.augment.geometry import Interpolation, Placement
     from tumorlens.train.augment.spec import AugmentRecipe
+    from tumorlens.train.augment.surroundings import Frame
 
 
 def augment(images: Tensor, recipe: AugmentRecipe, generator: Generator) -> Tensor:
     """Change each image of a batch in its own way.
 
-    1. Rotate, scale, shift and mirror, in one resampling; what comes in from outside is black.
-    2. Blur some of the images.
-    3. Change gamma, then contrast about the mean, then brightness.
-    4. Add noise.
+    1. Rotate, scale, shear, crop, shift, mirror and bend, in one resampling.
+    2. Bias field, resolution, k-space and Rician noise, as a scanner makes them.
+    3. Blur some of the images; gamma, curve, contrast, brightness, inversion, noise.
+    4. Grey surroundings and painted borders.
 
     Args:
-        images: float32 (N, 1, H, W) in [0, 1].
+        images: float32 (N, 1, H, W) in [0, 1], on any device.
         recipe: The ranges.
         generator: Where chance comes from; the same state gives the same images.
 
     Returns:
         float32 (N, 1, H, W) in [0, 1].
     """
-    x = _warp(images, recipe, generator)
-    if recipe.blur:
-        chosen = _uniform(images, generator, 0, 1) < recipe.blur
-        x = torch.where(chosen, _blurred(x), x)
-    if recipe.gamma:
-        limit = math.log1p(recipe.gamma)
-        x = x.clamp_min(1e-6) ** _uniform(images, generator, -limit, limit).exp()
-    if recipe.contrast:
-        factor = _uniform(images, generator, 1 - recipe.contrast, 1 + recipe.contrast)
-        mean = x.mean(dim=(2, 3), keepdim=True)
-        x = mean + (x - mean) * factor
-    if recipe.brightness:
-        x = x + _uniform(images, generator, -recipe.brightness, recipe.brightness)
+    return _change(images, recipe, generator).images
+
+
+def augment_pairs(
+    images: Tensor,
+    masks: Tensor,
+    recipe: AugmentRecipe,
+    generator: Generator,
+    *,
+    interpolation: Interpolation = "bilinear",
+) -> tuple[Tensor, Tensor]:
+    """Change each image as `augment` does, and move its mask in the same way.
+
+    The values of a mask stay what they are, but that it is 0 where a painted border covers the
+    image.
+
+    Args:
+        images: float32 (N, 1, H, W) in [0, 1], on any device.
+        masks: float32 (N, K, H, W), beside the images.
+        recipe: The ranges.
+        generator: Where chance comes from; the same state gives the images of `augment`.
+        interpolation: Of the masks: ``nearest`` leaves a mask of 0 and 1 of 0 and 1.
+
+    Returns:
+        The images, float32 (N, 1, H, W) in [0, 1], and the masks, float32 (N, K, H, W).
+    """
+    change = _change(images, recipe, generator)
+    moved = change.placement.apply(masks, interpolation)
+    return change.images, moved if change.frame is None else change.frame.hide(moved)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Changed:
+    """The images, and what was drawn that their masks follow."""
+
+    images: Tensor
+    placement: Placement
+    frame: Frame | None
+
+
+def _change(images: Tensor, recipe: AugmentRecipe, generator: Generator) -> _Changed:
+    placement = draw_placement(images, recipe, generator)
+    x = placement.apply(images)
+    outside = outside_head(x) if recipe.invert or recipe.background else None
+    x = add_artefacts(x, recipe, generator)
+    x = change_greys(x, recipe, generator)
+    if outside is not None and recipe.invert:
+        x = invert(x, outside, recipe.invert, generator)
     if recipe.noise:
-        deviation = _uniform(images, generator, 0, recipe.noise)
-        noise = torch.randn(x.shape, generator=generator, device=x.device)
-        x = x + noise * deviation
-    return x.clamp(0, 1)
-
-
-def _warp(images: Tensor, recipe: AugmentRecipe, generator: Generator) -> Tensor:
-    limit = math.radians(recipe.rotation)
-    angle = _uniform(images, generator, -limit, limit).flatten()
-    scale = _uniform(images, generator, 1 - recipe.scale, 1 + recipe.scale).flatten()
-    shift_x, shift_y = (
-        # affine_grid counts from -1 to 1 over a side, so a share of the side is twice as much
-        _uniform(images, generator, -2 * recipe.translate, 2 * recipe.translate).flatten()
-        for _ in range(2)
-    )
-    mirrored = _uniform(images, generator, 0, 1).flatten() < (0.5 if recipe.flip else 0.0)
-    sign = 1.0 - 2.0 * mirrored.float()
-    cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
-    matrix = torch.stack(
-        [
-            torch.stack([cosine * sign, -sine, shift_x], dim=1),
-            torch.stack([sine * sign, cosine, shift_y], dim=1),
-        ],
-        dim=1,
-    )
-    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
-    return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
-
-
-def _blurred(images: Tensor) -> Tensor:
-    """A 5x5 binomial blur: about what halving the resolution and enlarging again leaves."""
-    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device) / 16
-    padded = functional.pad(images, [2, 2, 2, 2], mode="replicate")
-    across = functional.conv2d(padded, row.view(1, 1, 1, 5))
-    return functional.conv2d(across, row.view(1, 1, 5, 1))
-
-
-def _uniform(images: Tensor, generator: Generator, low: float, high: float) -> Tensor:
-    """One number an image, uniform in [low, high), of shape (N, 1, 1, 1)."""
-    shape = (len(images), 1, 1, 1)
-    unit = torch.rand(shape, generator=generator, device=images.device)
-    return low + (high - low) * unit
+        x = add_noise(x, recipe.noise, generator)
+    if outside is not None and recipe.background:
+        x = lift_background(x, outside, recipe, generator)
+    frame = draw_frame(x, recipe, generator) if recipe.frame else None
+    x = x if frame is None else frame.paint(x)
+    return _Changed(x.clamp(0, 1), placement, frame)
