@@ -18,7 +18,7 @@ from tumorlens.decide.finding import Finding, Status
 from tumorlens.decide.gate import judge_quality
 from tumorlens.errors import MissingExtra, ScanError, ScanTooLarge, UnreadableScan, UnsupportedScan
 from tumorlens.explain.heatmap import evidence, heatmap_class
-from tumorlens.explain.measure import measure
+from tumorlens.explain.measure import marked, measure
 from tumorlens.model.load import available_cores
 from tumorlens.model.prepare import PlacedMap, Prepared, prepare
 from tumorlens.model.registry import load_model
@@ -200,7 +200,8 @@ def _explained(
     if outputs.mask is not None:
         mask = PlacedMap(outputs.mask[0, 0], prepared.placement)
         known["mask_map"] = mask
-        known["measurements"] = measure(mask.on_slice(), scan.spacing)
+        lesions = marked(finding.model_copy(update={"mask_map": mask}))
+        known["measurements"] = None if lesions is None else measure(lesions, scan.spacing)
     return known
 
 

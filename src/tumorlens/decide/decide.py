@@ -70,6 +70,7 @@ def model_info(model: Model) -> ModelInfo:
         version=metadata.version,
         sha256=model.sha256,
         display=metadata.display,
+        mask=metadata.mask,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from pydantic.json_schema import SkipJsonSchema
 
+from tumorlens.model.format import MaskRules
 from tumorlens.model.prepare import PlacedMap
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class ModelInfo(BaseModel):
         version: Its version.
         sha256: SHA-256 of its file.
         display: Class name → the words that a reader is shown. Not serialised.
+        mask: What counts as marked in its masks. Not serialised.
     """
 
     model_config = _CONFIG
@@ -69,6 +71,7 @@ class ModelInfo(BaseModel):
     version: str
     sha256: str
     display: SkipJsonSchema[dict[str, str]] = Field(default={}, exclude=True, repr=False)
+    mask: SkipJsonSchema[MaskRules] = Field(default=MaskRules(), exclude=True, repr=False)
 
 
 class ScanInfo(BaseModel):
@@ -101,13 +104,55 @@ class ScanInfo(BaseModel):
     series: str | None = None
 
 
+Point = tuple[float, float]
+"""(row, column) on a slice, in pixels; whole numbers are centres of pixels."""
+
+
+class Lesion(BaseModel):
+    """The size of one marked region of a slice; in mm only where the spacing is known.
+
+    Attributes:
+        number: From 1, the largest first; the same for the parts of one lesion in the slices of a
+            series or volume.
+        area_pixels: How many pixels are marked.
+        area_mm2: Their area.
+        longest_pixels: The longest diameter.
+        longest_mm: The same in mm.
+        perpendicular_pixels: The longest diameter at a right angle to it (RANO, RECIST 1.1).
+        perpendicular_mm: The same in mm.
+        longest_ends: Where the longest diameter starts and ends.
+        perpendicular_ends: Where the one at a right angle to it does.
+    """
+
+    model_config = _CONFIG
+
+    number: int
+    area_pixels: int
+    area_mm2: float | None = None
+    longest_pixels: float
+    longest_mm: float | None = None
+    perpendicular_pixels: float
+    perpendicular_mm: float | None = None
+    longest_ends: tuple[Point, Point]
+    perpendicular_ends: tuple[Point, Point]
+
+
 class Measurements(BaseModel):
-    """Size of what the mask marks; in mm² only where the spacing is known."""
+    """The size of what is marked on a slice; in mm² only where the spacing is known.
+
+    Attributes:
+        area_pixels: How many pixels are marked; 0 where no lesion is.
+        area_mm2: Their area.
+        lesions: The lesions that they make up, by number.
+        mask_file: Where the mask was written, if it was.
+    """
 
     model_config = _CONFIG
 
     area_pixels: int
     area_mm2: float | None = None
+    lesions: tuple[Lesion, ...] = ()
+    mask_file: str | None = None
 
 
 class Finding(BaseModel):
@@ -123,7 +168,8 @@ class Finding(BaseModel):
             the model carries no conformal quantiles or nothing fits.
         novelty: Distance from the training data, in the model's own unit.
         reasons: Why the answer is rejected or uncertain; empty for the other two.
-        measurements: Size of the mask, for models that give one.
+        measurements: Size of what is marked, for models that give a mask; None where the answer
+            is neither tumor nor no tumor, since then nothing is marked or known to be absent.
         model: Which model answered.
         scan: Which slice was answered.
         elapsed_ms: Time from pixels to answer; reading the file is not in it.

@@ -10,13 +10,19 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.decide.finding import Status
-from tumorlens.decide.words import class_words, headline, probability_line
+from tumorlens.decide.words import class_words, headline, probability_line, size_lines
 from tumorlens.explain.colour import DEFAULT_OPACITY, blend
+from tumorlens.explain.contour import draw_lesions
+from tumorlens.explain.diameters import Line
+from tumorlens.explain.measure import marked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from tumorlens.decide.finding import Finding
+    from tumorlens.explain.regions import Region
 
 # A panel's longer side, in pixels: a tiny slice is enlarged, and a huge one reduced, so that the
 # words beside it can be read and the picture fits a screen.
@@ -66,7 +72,11 @@ def plain_overlay(
 
 
 def overlay(
-    pixels: NDArray[np.float32], finding: Finding, *, opacity: float = DEFAULT_OPACITY
+    pixels: NDArray[np.float32],
+    finding: Finding,
+    *,
+    opacity: float = DEFAULT_OPACITY,
+    lesions: Iterable[Region] | None = None,
 ) -> NDArray[np.uint8]:
     """The answer as a picture: words, slice, slice with evidence, legend, and the notice.
 
@@ -74,6 +84,7 @@ def overlay(
         pixels: float32 (H, W) in [0, 1], the slice of the Finding.
         finding: The answer.
         opacity: How much of the slice full evidence covers, in [0, 1].
+        lesions: What is outlined; what the answer marks by itself if None.
 
     Returns:
         uint8 (height, width, 3), RGB; as large as the slice and the words need.
@@ -84,6 +95,8 @@ def overlay(
     if heatmap is not None and finding.heatmap_class is not None:
         shown = class_words(finding.heatmap_class, finding.model.display)
         panels.append(_panel(seen, _at_panel_size(heatmap), opacity, f"Evidence for {shown}"))
+        outlined = list((marked(finding) or {}).values() if lesions is None else lesions)
+        draw_lesions(panels[1].image, outlined, _diameters(finding), pixels.shape)
     sheet = _Sheet.of(panels)
     for line in _answer_lines(finding):
         sheet.write(line)
@@ -211,11 +224,15 @@ def _answer_lines(finding: Finding) -> list[_Line]:
         lines.append(_Line(probability, _TEXT))
     lines += [_Line(f"Because {reason.text}", _TEXT) for reason in finding.reasons]
     if (size := finding.measurements) is not None:
-        area = f"{size.area_pixels} pixels"
-        if size.area_mm2 is not None:
-            area = f"{size.area_mm2:.0f} mm² ({area})"
-        lines.append(_Line(f"Marked area {area}", _TEXT))
+        lines += [_Line(text, _TEXT) for text in size_lines(size)]
     return lines
+
+
+def _diameters(finding: Finding) -> list[Line]:
+    """The two diameters of each lesion that was measured."""
+    measured = () if finding.measurements is None else finding.measurements.lesions
+    ends = [pair for one in measured for pair in (one.longest_ends, one.perpendicular_ends)]
+    return [Line(*pair) for pair in ends]
 
 
 def _provenance(finding: Finding) -> str:

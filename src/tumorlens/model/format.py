@@ -80,6 +80,20 @@ class Thresholds(_Strict):
         return self
 
 
+class MaskRules(_Strict):
+    """What counts as marked in the output ``mask``.
+
+    Attributes:
+        level: A pixel at or above this tumor probability is marked.
+        smallest_share: A lesion that nowhere covers this share of the part of a slice that the
+            network sees is a speck, and is left out. The default is a spot of about 4 mm on a
+            head that fills that part, less than half of what RANO calls measurable (10 mm).
+    """
+
+    level: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    smallest_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0005
+
+
 class Metric(_Strict):
     """A figure with its 95 % interval, what it was measured on, and over how many."""
 
@@ -115,6 +129,7 @@ class ModelMetadata(_Strict):
         display: Class name → the words that a reader is shown; missing ones are the names.
         input: What the graph takes.
         thresholds: What decides.
+        mask: What counts as marked, in models that give a mask.
         recipe: The recipe that trained it, whole, as it was used.
         data: The sets it was trained on.
         metrics: What was measured, with intervals.
@@ -133,6 +148,7 @@ class ModelMetadata(_Strict):
     display: dict[str, str] = {}
     input: InputSpec
     thresholds: Thresholds = Thresholds()
+    mask: MaskRules = MaskRules()
     recipe: dict[str, object] = {}
     data: tuple[DataSource, ...] = ()
     metrics: tuple[Metric, ...] = ()

@@ -62,6 +62,11 @@ class Model:
         """Name and version, as messages say them."""
         return f"{self.metadata.name} {self.metadata.version}"
 
+    @property
+    def gives_mask(self) -> bool:
+        """Whether it marks the tumor pixel by pixel."""
+        return any(output.name == "mask" for output in self.session.get_outputs())
+
     def run(self, batch: NDArray[np.float32]) -> RawOutputs:
         """Run the network once.
 

@@ -11,7 +11,7 @@ from tumorlens.errors import ScanError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tumorlens.decide.finding import Finding
+    from tumorlens.decide.finding import Finding, Measurements
 
     Cell = str | float | int | None
 
@@ -33,6 +33,11 @@ _AFTER_CLASSES = (
     "novelty",
     "area_pixels",
     "area_mm2",
+    "lesions",
+    "longest_pixels",
+    "longest_mm",
+    "perpendicular_pixels",
+    "perpendicular_mm",
     "reasons",
     "error",
     "message",
@@ -90,10 +95,28 @@ def _cells(finding: Finding) -> dict[str, Cell]:
         "notice": finding.notice,
     }
     if size is not None:
-        cells |= {"area_pixels": size.area_pixels, "area_mm2": size.area_mm2}
+        cells |= _size_cells(size)
     if scan.spacing_mm is not None:
         cells |= {"row_spacing_mm": scan.spacing_mm[0], "column_spacing_mm": scan.spacing_mm[1]}
     return cells | {f"p_{name}": value for name, value in finding.probabilities.items()}
+
+
+def _size_cells(size: Measurements) -> dict[str, Cell]:
+    """The whole area, and the diameters of the largest lesion."""
+    cells: dict[str, Cell] = {
+        "area_pixels": size.area_pixels,
+        "area_mm2": size.area_mm2,
+        "lesions": len(size.lesions),
+    }
+    if size.lesions:
+        largest = max(size.lesions, key=lambda lesion: lesion.area_pixels)
+        cells |= {
+            "longest_pixels": largest.longest_pixels,
+            "longest_mm": largest.longest_mm,
+            "perpendicular_pixels": largest.perpendicular_pixels,
+            "perpendicular_mm": largest.perpendicular_mm,
+        }
+    return cells
 
 
 def _error_cells(error: ScanError) -> dict[str, Cell]:
