@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tumorlens.train.augment.apply import augment, augment_pairs
-    from tumorlens.train.augment.preview import preview
+    from tumorlens.train.augment.sheet import preview
     from tumorlens.train.augment.spec import AugmentRecipe, Fill
 
 __all__ = ["AugmentRecipe", "Fill", "augment", "augment_pairs", "preview"]
@@ -21,7 +21,7 @@ _HOMES = {
     "Fill": "spec",
     "augment": "apply",
     "augment_pairs": "apply",
-    "preview": "preview",
+    "preview": "sheet",
 }
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CURVE_PIECES = 8
 """Straight pieces of a random curve of grey levels: enough to change the order of contrasts."""
 
+RIM = 5
+"""Pixels of the square that takes half its width off the head before its greys are turned over."""
+
 
 def change_greys(images: Tensor, recipe: AugmentRecipe, generator: Generator) -> Tensor:
     """Blur some of the images; then change gamma, curve, contrast about the mean, shift and gain.
@@ -54,7 +57,10 @@ def invert(images: Tensor, outside: Tensor, wanted: float, generator: Generator)
         generator: Where chance comes from.
     """
     brightest = images.amax(dim=(2, 3), keepdim=True)
-    turned = torch.where(outside, images, brightest - images)
+    # the rim of the head stays as it is: it is half air, and would become a white line
+    near_outside = functional.max_pool2d(outside.float(), RIM, stride=1, padding=RIM // 2)
+    inside = 1 - blurred(near_outside)
+    turned = images + inside * (brightest - 2 * images)
     return torch.where(share(images, generator, wanted), turned, images)
 
 
@@ -66,10 +72,12 @@ def add_noise(images: Tensor, highest: float, generator: Generator) -> Tensor:
 
 def blurred(images: Tensor) -> Tensor:
     """A 5x5 binomial blur: about what halving the resolution and enlarging again leaves."""
-    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device) / 16
-    padded = functional.pad(images, [2, 2, 2, 2], mode="replicate")
-    across = functional.conv2d(padded, row.view(1, 1, 1, 5))
-    return functional.conv2d(across, row.view(1, 1, 5, 1))
+    count = len(images)
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device).repeat(count, 1, 1, 1) / 16
+    # as channels of one image, the batch takes a tenth of the time on a CPU
+    padded = functional.pad(images, [2, 2, 2, 2], mode="replicate").transpose(0, 1)
+    across = functional.conv2d(padded, row, groups=count)
+    return functional.conv2d(across, row.transpose(2, 3), groups=count).transpose(0, 1)
 
 
 def _bent(images: Tensor, bend: float, generator: Generator) -> Tensor:

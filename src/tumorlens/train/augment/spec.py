@@ -33,7 +33,7 @@ class AugmentRecipe(BaseModel):
         zoom: Share of the size, larger or smaller, drawn for each axis by itself. The factor is
             that of Keras' ``zoom_range``, by which the frame grows: above 1 the picture shrinks.
         translate: Share of the side, in each direction.
-        shear: Degrees by which the rows' axis leans to either side, as Keras' ``shear_range``.
+        shear: Degrees by which upright lines lean to either side, as by Keras' ``shear_range``.
         flip: Whether half of the images are mirrored left to right.
         flip_vertical: Whether half of the images are mirrored top to bottom.
         crop: Highest share of each side that is cut off; what is left fills the frame.

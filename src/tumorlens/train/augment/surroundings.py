@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from tumorlens.train.augment.spec import AugmentRecipe
 
+ROWS, COLUMNS = 2, 3
+"""Axes of a batch."""
+
 DARK = 0.1
 """Share of the brightest grey below which a blurred pixel may be air: noise stays below it."""
 
@@ -35,15 +38,17 @@ def outside_head(images: Tensor) -> Tensor:
         bool (N, 1, H, W).
     """
     smooth = blurred(images)
-    bright = (smooth > DARK * smooth.amax(dim=(2, 3), keepdim=True)).int()
-    return ~(_between(bright, 2) & _between(bright, 3))
+    bright = smooth > DARK * smooth.amax(dim=(2, 3), keepdim=True)
+    return ~(_between(bright, ROWS) & _between(bright, COLUMNS))
 
 
 def _between(bright: Tensor, axis: int) -> Tensor:
     """What has something bright before it and after it, or is bright, along an axis."""
-    before = bright.cummax(axis).values
-    after = bright.flip(axis).cummax(axis).values.flip(axis)
-    return (before & after).bool()
+    size = bright.shape[axis]
+    place = torch.arange(size, device=bright.device).view((-1, 1) if axis == ROWS else (1, -1))
+    first = torch.where(bright, place, size).amin(axis, keepdim=True)
+    last = torch.where(bright, place, -1).amax(axis, keepdim=True)
+    return (first <= place) & (place <= last)
 
 
 def lift_background(
