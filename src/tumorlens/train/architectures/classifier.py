@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tumorlens.errors import RecipeError
 from tumorlens.train.architectures.cnn import CNN
-from tumorlens.train.architectures.head import Activation, Pooling, evidence, pool
+from tumorlens.train.architectures.head import CURVES, Activation, Pooling, evidence, pool
 from tumorlens.train.architectures.mobilenet import MobileNet
 from tumorlens.train.architectures.mobilenetv2 import MobileNetV2
 from tumorlens.train.architectures.spec import Architecture, NetworkSpec, Normalisation
@@ -55,7 +55,7 @@ class Classifier(nn.Module):
             size = units
         self.predictions = _dense(size, 1 if spec.output == "sigmoid" else classes)
         self.dropout = nn.Dropout(spec.dropout)
-        self.activation = Activation("relu")
+        self.activation = Activation(CURVES["relu"])
         self.set_trainable()
 
     def features(self, image: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ the head is a global average and one dense layer they are the class activation m
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -50,6 +51,19 @@ def _silu_slope(x: Tensor) -> Tensor:
     return gate * (1 + x * (1 - gate))
 
 
+def _gelu_slope(x: Tensor) -> Tensor:
+    below = 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+    return below + x * torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)
+
+
+def leaky(slope: float) -> Curve:
+    """The leaky ReLU: a line of the given slope below 0."""
+    return Curve(
+        lambda x: functional.leaky_relu(x, slope),
+        lambda x: torch.where(x > 0, torch.ones_like(x), torch.full_like(x, slope)),
+    )
+
+
 CURVES = {
     "relu": Curve(torch.relu, lambda x: (x > 0).to(x.dtype)),
     "relu6": Curve(functional.relu6, lambda x: ((x > 0) & (x < 6)).to(x.dtype)),  # noqa: PLR2004
@@ -59,20 +73,21 @@ CURVES = {
     "sigmoid": Curve(torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x)),
     "silu": Curve(functional.silu, _silu_slope),
     "softplus": Curve(functional.softplus, torch.sigmoid),
+    "gelu": Curve(functional.gelu, _gelu_slope),
     "log_sigmoid": Curve(functional.logsigmoid, lambda x: torch.sigmoid(-x)),
 }
 """The activations of a head, by PyTorch's name."""
 
 
 class Activation(nn.Module):
-    """One of `CURVES`."""
+    """A function of each number by itself."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, curve: Curve) -> None:
         super().__init__()
-        self.curve = CURVES[name]
+        self.curve = curve
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, D) → (N, D)."""
+        """Any shape → the same shape."""
         return self.curve.value(x)
 
 
