@@ -16,6 +16,7 @@ from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.model.format import Fraction, InputSpec
 from tumorlens.train.architectures.spec import NetworkSpec
 from tumorlens.train.augment.spec import AugmentRecipe
+from tumorlens.train.classical.spec import ClassicalSpec
 from tumorlens.train.fit.spec import FitRecipe
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tumorlens.model.format import ModelMetadata
 
-METHODS = ("network",)
+METHODS = ("network", "classical")
 """The parts of a recipe that say what is trained; a recipe has one of them."""
 
 FOLDERS = "folders"
@@ -95,6 +96,7 @@ class Recipe(_Strict):
         name: Of the recipe, and of the model that comes of it.
         title: In words.
         network: What is trained, where it is a network that names classes.
+        classical: What is fitted, where it is features and a classifier from before networks.
         task: ``binary`` for tumor against no tumor, else ``multiclass``.
         classes: Their names in the order of the outputs; none (``"folders"``) takes them from the
             labels of the data.
@@ -112,6 +114,7 @@ class Recipe(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     title: str
     network: NetworkSpec | None = None
+    classical: ClassicalSpec | None = None
     task: Literal["binary", "multiclass"] = "multiclass"
     classes: Annotated[tuple[str, ...], BeforeValidator(_named_by_folders)] = ()
     positive: tuple[str, ...] = ()
