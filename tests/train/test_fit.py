@@ -7,9 +7,10 @@ import torch
 
 from tumorlens.data.split import split
 from tumorlens.errors import DatasetError, ModelCorrupt
-from tumorlens.train.architectures.mobilenetv2 import Classifier
-from tumorlens.train.dataset import LabelledImages, load_images
+from tumorlens.train.architectures.classifier import build
+from tumorlens.train.dataset import LabelledImages, label_weights, load_images
 from tumorlens.train.fit import Epoch, best_epoch, fit, partial_label_loss
+from tumorlens.train.fit.spec import Balance
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def images(entries, drawn_root, small_recipe):
 
 def run(folder, recipe, images, epochs, on_epoch=None):
     torch.manual_seed(0)
-    network = Classifier(4)
+    network = build(recipe.network, 4, recipe.input)
     fitted = fit(
         network,
         recipe,
@@ -116,5 +117,5 @@ def test_rare_labels_are_drawn_more_often_than_their_share(images):
     chosen = LabelledImages(
         images.pixels[kept], images.allowed[kept], tuple(images.entries[i] for i in kept)
     )
-    weights = chosen.balanced_weights()
+    weights = label_weights(chosen, Balance.INVERSE_ROOT)
     assert torch.allclose(weights[0] / weights[-1], torch.tensor(2.0, dtype=torch.float64))

@@ -11,15 +11,17 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from tumorlens.model.format import Thresholds
-from tumorlens.train.fit import EVALUATION_BATCH, partial_label_loss
+from tumorlens.train.fit import answers, partial_label_loss
+from tumorlens.train.workers import ALONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tumorlens.train.architectures.mobilenetv2 import Classifier
-    from tumorlens.train.dataset import LabelledImages
+    from tumorlens.train.architectures.classifier import Classifier
+    from tumorlens.train.dataset import Examples
     from tumorlens.train.recipe import Recipe
+    from tumorlens.train.workers import Workers
 
 SENSITIVITY = 0.97
 """The share of held-out tumor images that the no-tumor threshold must leave above it."""
@@ -107,19 +109,15 @@ class NoveltyHead(torch.nn.Module):
         return nearest
 
 
-@torch.inference_mode()
-def run_network(network: Classifier, images: LabelledImages, device: torch.device) -> Outputs:
+def run_network(
+    network: Classifier, examples: Examples, device: torch.device, workers: Workers = ALONE
+) -> Outputs:
     """The features and logits of some images, in 32-bit float."""
-    network.eval()
-    features, logits = [], []
-    for batch in torch.split(images.pixels, EVALUATION_BATCH):
-        pooled = network.features(batch.to(device).float() / 255).mean(dim=(2, 3))
-        features.append(pooled.cpu())
-        logits.append(network.predictions(pooled).cpu())
-    return Outputs(torch.cat(features).numpy(), torch.cat(logits).numpy())
+    features, logits = answers(network, examples, device, workers)
+    return Outputs(features.numpy(), logits.numpy())
 
 
-def fit_novelty(features: NDArray[np.float32], images: LabelledImages) -> NoveltyReference:
+def fit_novelty(features: NDArray[np.float32], images: Examples) -> NoveltyReference:
     """The reference of some training images' features (N, F)."""
     labels = [entry.label for entry in images.entries]
     names, numbers = np.unique(labels, return_inverse=True)
@@ -139,7 +137,7 @@ def fit_novelty(features: NDArray[np.float32], images: LabelledImages) -> Novelt
 
 
 def calibrate(
-    held_out: Outputs, images: LabelledImages, recipe: Recipe, novelty: NDArray[np.float32]
+    held_out: Outputs, images: Examples, recipe: Recipe, novelty: NDArray[np.float32]
 ) -> Calibration:
     """Fit what decides on held-out images.
 
@@ -190,7 +188,7 @@ def fit_temperature(logits: NDArray[np.float32], allowed: Tensor) -> float:
 
 
 def conformal_quantiles(
-    probabilities: NDArray[np.float64], images: LabelledImages, classes: tuple[str, ...]
+    probabilities: NDArray[np.float64], images: Examples, classes: tuple[str, ...]
 ) -> dict[str, float]:
     """For each class, the score ``1 - probability`` that `COVERAGE` of its images do not exceed.
 

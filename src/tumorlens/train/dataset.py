@@ -3,41 +3,84 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import torch
 
-from tumorlens.data.index import TUMOR
+from tumorlens.data.index import NO_TUMOR, TUMOR
 from tumorlens.errors import DatasetError
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import read
+from tumorlens.train.augment import augment
+from tumorlens.train.fit.spec import Balance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from tumorlens.data.manifest import Entry
     from tumorlens.model.format import InputSpec
+    from tumorlens.train.architectures.classifier import Classifier
+    from tumorlens.train.augment.spec import AugmentRecipe
     from tumorlens.train.recipe import Recipe
 
     Progress = Callable[[int, int], None]
 
+_EXPONENTS = {Balance.NONE: 0.0, Balance.INVERSE_ROOT: -0.5, Balance.BALANCED: -1.0}
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledImages:
-    """Images and what is known of their class.
+RESIDENT_SHARE = 0.25
+"""Images that take less than this share of a GPU's free memory are kept in it."""
+
+
+class Examples(Protocol):
+    """What can be learnt from: images, or features of them that were computed before.
 
     Attributes:
-        pixels: uint8 (N, 1, H, W): the network's input in 255ths, which is what 8-bit files hold.
         allowed: bool (N, C): the classes that an image may be of; exactly one where the kind is
             known, every tumor class where it is only known that there is a tumor.
         entries: The manifest's lines, in the same order.
+    """
+
+    @property
+    def allowed(self) -> Tensor:
+        """Which classes each may be of."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The manifest's lines."""
+
+    def __len__(self) -> int: ...
+
+    def subset(self, folds: set[int]) -> Self:
+        """Those of some folds."""
+
+    def changed(
+        self, chosen: Tensor, epoch: int, ranges: AugmentRecipe, chance: Generator
+    ) -> Tensor:
+        """Some of them to learn from, each changed in its own way, on the device of `chance`."""
+
+    def unchanged(self, chosen: Tensor, device: torch.device) -> Tensor:
+        """Some of them as they are."""
+
+    def features(self, network: Classifier, given: Tensor) -> Tensor:
+        """The features (N, F, h, w) of what `changed` or `unchanged` gave."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImages:
+    """Images and what is known of their class; `Examples`.
+
+    Attributes:
+        pixels: uint8 (N, 1, H, W): the network's input in 255ths, which is what 8-bit files hold.
+        allowed: As of `Examples`.
+        entries: As of `Examples`.
     """
 
     pixels: Tensor
@@ -54,15 +97,50 @@ class LabelledImages:
             self.pixels[kept], self.allowed[kept], tuple(self.entries[i] for i in kept)
         )
 
-    def balanced_weights(self) -> Tensor:
-        """How often to draw each image: by the inverse square root of its label's share.
+    def near(self, device: torch.device) -> LabelledImages:
+        """The same, kept in the memory of a GPU where there is room, so that it never waits."""
+        if device.type != "cuda":
+            return self
+        free, _ = torch.cuda.mem_get_info(device)
+        if self.pixels.nbytes > RESIDENT_SHARE * free:
+            return self
+        return replace(self, pixels=self.pixels.to(device))
 
-        A full balance would show the few tumor-free pictures so often that they are learnt by
-        heart; none at all would let the many gliomas decide.
-        """
-        labels = [entry.label for entry in self.entries]
-        counts = {label: labels.count(label) for label in set(labels)}
-        return torch.tensor([counts[label] ** -0.5 for label in labels], dtype=torch.float64)
+    def changed(
+        self,
+        chosen: Tensor,
+        epoch: int,  # noqa: ARG002 - chance is fresh in each
+        ranges: AugmentRecipe,
+        chance: Generator,
+    ) -> Tensor:
+        """Some of them, augmented on the device of `chance`: float32 (n, 1, H, W) in [0, 1]."""
+        images = augment(self.unchanged(chosen, chance.device), ranges, chance)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def unchanged(self, chosen: Tensor, device: torch.device) -> Tensor:
+        """Some of them as they are: float32 (n, 1, H, W) in [0, 1]."""
+        pixels = self.pixels[chosen.to(self.pixels.device)]
+        if pixels.device != device:
+            # From pinned memory the copy goes on while the device computes the step before.
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
+        return pixels.float() / 255
+
+    def features(self, network: Classifier, given: Tensor) -> Tensor:
+        """The features (n, F, h, w) of some of them."""
+        return network.features(given)
+
+
+def label_weights(examples: Examples, balance: Balance) -> Tensor:
+    """A weight an image, by how rare its label is, float64 (N,); only their ratios mean anything.
+
+    The sampler draws by it, or the loss counts by it. The inverse square root is half the way: a
+    full balance would show few tumor-free pictures so often that they are learnt by heart; none
+    at all would let many gliomas decide.
+    """
+    labels = [entry.label for entry in examples.entries]
+    counts = Counter(labels)
+    exponent = _EXPONENTS[balance]
+    return torch.tensor([counts[label] ** exponent for label in labels], dtype=torch.float64)
 
 
 def load_images(
@@ -94,7 +172,7 @@ def _plane(path: Path, spec: InputSpec) -> NDArray[np.uint8]:
 def _allowed(entry: Entry, recipe: Recipe) -> list[bool]:
     if entry.label in recipe.classes:
         return [name == entry.label for name in recipe.classes]
-    if entry.label == TUMOR or (recipe.task == "binary" and entry.label != "no_tumor"):
+    if entry.label == TUMOR or (recipe.task == "binary" and entry.label != NO_TUMOR):
         return [name in recipe.positive for name in recipe.classes]
     msg = (
         f"{entry.name}: label {entry.label!r} is none of the recipe's classes "

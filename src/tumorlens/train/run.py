@@ -1,38 +1,30 @@
 """A training run: from a recipe and a folder of data to everything that an export needs.
 
-A run's folder holds ``recipe.json``, ``manifest.csv``, a folder a fit (``select``, which chooses
-the number of epochs on the validation fold, and ``refit``, where the recipe asks for it) with
-checkpoints and curves, ``calibration.json``, ``novelty.npz`` and ``weights.pt``.
+A run's folder holds ``recipe.json``, ``manifest.csv``, and what its method adds; a network adds
+what `tumorlens.train.neural` tells of.
 """
 
 from __future__ import annotations
 
-import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import torch
 
 from tumorlens.data import manifest
 from tumorlens.data.split import split
-from tumorlens.errors import DatasetError, RecipeError
-from tumorlens.train.architectures.mobilenetv2 import Classifier
-from tumorlens.train.calibrate import calibrate, fit_novelty, run_network
-from tumorlens.train.curves import plot_curves
-from tumorlens.train.dataset import load_images
-from tumorlens.train.fit import fit, save_state
-from tumorlens.train.keras_bridge import load_keras_weights
+from tumorlens.errors import RecipeError
 from tumorlens.train.recipe import Recipe
+from tumorlens.train.workers import local_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tumorlens.data.manifest import Entry
-    from tumorlens.train.dataset import LabelledImages
-    from tumorlens.train.fit import Epoch, Fitted, Step
+    from tumorlens.train.fit import Epoch, Step
 
 DEVICES = ("auto", "cpu", "cuda")
 SELECT, REFIT = "select", "refit"
@@ -52,6 +44,21 @@ class Run:
         return self.folder / "manifest.csv"
 
     @property
+    def start(self) -> Path:
+        """What the weights began from."""
+        return self.folder / "start.json"
+
+    @property
+    def network(self) -> Path:
+        """The network's layers, for a reader."""
+        return self.folder / "network.txt"
+
+    @property
+    def features(self) -> Path:
+        """The folder of a frozen extractor's features, while they are needed."""
+        return self.folder / "features"
+
+    @property
     def calibration(self) -> Path:
         """Temperature and thresholds."""
         return self.folder / "calibration.json"
@@ -67,9 +74,15 @@ class Run:
         return self.folder / "weights.pt"
 
     @property
+    def classifier(self) -> Path:
+        """What a classical pipeline decides by."""
+        return self.folder / "classifier.onnx"
+
+    @property
     def has_learnt(self) -> bool:
         """Whether anything was learnt in it that another start would throw away."""
-        return (self.folder / SELECT / "last.pt").is_file()
+        learnt = (self.weights, self.classifier, self.folder / SELECT / "last.pt")
+        return any(file.is_file() for file in learnt)
 
 
 class Watcher(Protocol):
@@ -86,6 +99,26 @@ class Watcher(Protocol):
 
     def fitting(self, what: str) -> AbstractContextManager[Callable[[Step], None]]:
         """Gives a function to call after each step of a fit."""
+
+
+class Silent:
+    """A `Watcher` that tells nobody: for all processes of a run but the first."""
+
+    def say(self, text: str) -> None:
+        """Take note of nothing."""
+
+    def epoch(self, line: Epoch) -> None:
+        """Take note of nothing."""
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:  # noqa: ARG002
+        """Gives a function that does nothing."""
+        yield lambda _done, _total: None
+
+    @contextmanager
+    def fitting(self, what: str) -> Iterator[Callable[[Step], None]]:  # noqa: ARG002
+        """Gives a function that does nothing."""
+        yield lambda _step: None
 
 
 def open_run(folder: Path) -> Run:
@@ -114,19 +147,13 @@ def train(
 ) -> Run:
     """Carry out a recipe, or go on with one that was interrupted.
 
-    1. Split the recipe's sets, or use the manifest that is given or that the run's folder has.
-    2. Train on all folds but the test and the validation fold; the validation fold chooses the
-       epoch.
-    3. Fit temperature, thresholds and gates on the validation fold with that network.
-    4. Where the recipe says ``refit``, train anew for that many epochs with the validation fold.
-
     The images of the test fold are never opened.
 
     Args:
         recipe: What to do.
         root: The folder that holds the recipe's sets.
         folder: Where the run is kept.
-        init: A Keras weight file for the backbone, or None to start from chance.
+        init: A Keras weight file for a network's extractor, or None to start from chance.
         device: Where to compute.
         watcher: Is told of progress.
         entries: The manifest to train by, instead of one that is built from the recipe's sets.
@@ -134,7 +161,41 @@ def train(
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
-    network = _network(recipe, init, device)  # a wrong weight file is told before hours of work
+    if recipe.classical is not None:
+        from tumorlens.train.classical.run import train_classical
+
+        return train_classical(recipe, root, folder, init=init, watcher=watcher, entries=entries)
+    # The methods are imported when they are needed: each brings libraries of its own.
+    if recipe.classical is not None:
+        from tumorlens.train.classical.run import train_classical
+
+        return train_classical(recipe, root, folder, init=init, watcher=watcher, entries=entries)
+    from tumorlens.train.neural import train_network
+
+    return train_network(
+        recipe, root, folder, init=init, device=device, watcher=watcher, entries=entries
+    )
+
+
+def begin(
+    recipe: Recipe,
+    root: Path,
+    folder: Path,
+    watcher: Watcher,
+    entries: Sequence[Entry] | None = None,
+) -> tuple[Run, list[Entry]]:
+    """Make a run's folder, or open it: the first step of every method.
+
+    1. Write the recipe, or check that the run in the folder follows the same.
+    2. Split the recipe's sets, or use the manifest that is given or that the run's folder has.
+    3. Name the classes by the labels, where the recipe leaves that to the data.
+
+    Returns:
+        The run, whose recipe names its classes, and the manifest, the test fold included.
+
+    Raises:
+        DatasetError, RecipeError: Naming what is wrong.
+    """
     if entries is not None:
         sources = tuple(dict.fromkeys(entry.source for entry in entries))
         data = recipe.data.model_copy(update={"sources": sources})
@@ -142,29 +203,12 @@ def train(
     run = _start(recipe, folder)
     if entries is not None:
         _keep(entries, run)
-    entries = _entries(run, root, watcher)
-    used = [e for e in entries if e.fold != recipe.data.test_fold]
-    with watcher.counting("reading images") as count:
-        images = load_images(root, used, recipe, count)
-    held_out = images.subset({recipe.data.validation_fold})
-    learnt = images.subset({e.fold for e in used} - {recipe.data.validation_fold})
-    _check_sides(recipe, learnt, held_out)
-
-    fitted = _fit(network, run, SELECT, learnt, held_out, recipe.fit.epochs, device, watcher)
-    _calibrate(run, network, learnt, held_out, device)
-    if recipe.fit.refit:
-        network = _network(recipe, init, device)
-        _fit(network, run, REFIT, images, None, fitted.best_epoch, device, watcher)
-    final = run_network(network, images if recipe.fit.refit else learnt, device)
-    reference = fit_novelty(final.features, images if recipe.fit.refit else learnt)
-    np.savez(
-        run.novelty,
-        centres=reference.centres,
-        directions=reference.directions,
-        residual=reference.residual,
-    )
-    save_state(run.weights, network.state_dict())
-    return run
+    found = _entries(run, root, watcher)
+    named = _named(recipe, found)
+    if named != run.recipe:
+        run = Run(folder, named)
+        _write_recipe(run)
+    return run, found
 
 
 def choose_device(name: str) -> torch.device:
@@ -180,7 +224,9 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not available:
         msg = "--device cuda: no CUDA device is available here; use --device cpu or auto"
         raise RecipeError(msg)
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    if not available or name == "cpu":
+        return torch.device("cpu")
+    return torch.device("cuda", local_rank() % torch.cuda.device_count())
 
 
 def _start(recipe: Recipe, folder: Path) -> Run:
@@ -191,7 +237,7 @@ def _start(recipe: Recipe, folder: Path) -> Run:
     run, file = Run(folder, recipe), folder / "recipe.json"
     if file.is_file():
         found = open_run(folder)
-        if found.recipe == recipe:
+        if found.recipe == recipe or _is_named_by(found, recipe):
             return found
         if found.has_learnt:
             msg = (
@@ -201,8 +247,25 @@ def _start(recipe: Recipe, folder: Path) -> Run:
             raise RecipeError(msg)
         run.manifest.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _write_recipe(run)
     return run
+
+
+def _is_named_by(found: Run, asked: Recipe) -> bool:
+    """Whether a run follows the recipe that is asked for, with the classes of its manifest."""
+    if asked.classes or not found.manifest.is_file():
+        return False
+    return _named(asked, manifest.load(found.manifest)) == found.recipe
+
+
+def _named(recipe: Recipe, entries: Sequence[Entry]) -> Recipe:
+    """The recipe with the classes of the images that are learnt from."""
+    return recipe.for_labels(e.label for e in entries if e.fold != recipe.data.test_fold)
+
+
+def _write_recipe(run: Run) -> None:
+    text = run.recipe.model_dump_json(indent=2) + "\n"
+    (run.folder / "recipe.json").write_text(text, encoding="utf-8")
 
 
 def _keep(entries: Sequence[Entry], run: Run) -> None:
@@ -219,78 +282,13 @@ def _keep(entries: Sequence[Entry], run: Run) -> None:
 
 def _entries(run: Run, root: Path, watcher: Watcher) -> list[Entry]:
     if not run.manifest.is_file():
+        data = run.recipe.data
         with watcher.counting("comparing images") as count:
-            folders = [root / name for name in run.recipe.data.sources]
-            found = split(folders, seed=run.recipe.seed, progress=count)
+            folders = [root / name for name in data.sources]
+            found = split(folders, by=data.split, seed=run.recipe.seed, progress=count)
         for note in found.notes:
             watcher.say(note)
         manifest.write(found.entries, run.manifest)
     entries = manifest.load(run.manifest)
     manifest.verify(entries, root)
     return entries
-
-
-def _check_sides(recipe: Recipe, learnt: LabelledImages, held_out: LabelledImages) -> None:
-    for side, images in (("training", learnt), ("validation", held_out)):
-        missing = [
-            name
-            for number, name in enumerate(recipe.classes)
-            if not images.allowed[:, number].any()
-        ]
-        if missing:
-            msg = (
-                f"the {side} folds hold no image of {', '.join(missing)}; add images of them, "
-                "or set data.validation_fold to a fold that has some"
-            )
-            raise DatasetError(msg)
-
-
-def _network(recipe: Recipe, init: Path | None, device: torch.device) -> Classifier:
-    torch.manual_seed(recipe.seed)
-    network = Classifier(len(recipe.classes), dropout=recipe.network.dropout if recipe.network else 0.0)
-    if init is not None:
-        load_keras_weights(network.backbone, init)
-    # channels_last makes the depthwise convolutions three times as fast on a CPU
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _fit(
-    network: Classifier,
-    run: Run,
-    name: str,
-    training: LabelledImages,
-    validation: LabelledImages | None,
-    epochs: int,
-    device: torch.device,
-    watcher: Watcher,
-) -> Fitted:
-    watcher.say(f"{name}: {len(training)} images, {epochs} epochs on {device}")
-    with watcher.fitting(name) as on_step:
-        fitted = fit(
-            network,
-            run.recipe,
-            training,
-            validation,
-            run.folder / name,
-            epochs=epochs,
-            device=device,
-            on_step=on_step,
-            on_epoch=watcher.epoch,
-        )
-    plot_curves(fitted.curves, fitted.best_epoch, run.folder / name / "curves.png")
-    return fitted
-
-
-def _calibrate(
-    run: Run,
-    network: Classifier,
-    learnt: LabelledImages,
-    held_out: LabelledImages,
-    device: torch.device,
-) -> None:
-    reference = fit_novelty(run_network(network, learnt, device).features, learnt)
-    answers = run_network(network, held_out, device)
-    novelty = reference.distance(answers.features)
-    found = calibrate(answers, held_out, run.recipe, novelty)
-    text = json.dumps(found.model_dump(mode="json"), indent=2)
-    run.calibration.write_text(text + "\n", encoding="utf-8")

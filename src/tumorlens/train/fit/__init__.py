@@ -6,36 +6,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tumorlens.train.fit.loop import (
-        EVALUATION_BATCH,
-        Epoch,
-        Fitted,
-        Step,
-        best_epoch,
-        evaluate_batches,
-        fit,
-        load_state,
-        partial_label_loss,
-        save_state,
-    )
+    from tumorlens.train.fit.checkpoint import load_state, save_state
+    from tumorlens.train.fit.loop import EVALUATION_BATCH, answers, fit
+    from tumorlens.train.fit.losses import partial_label_loss
+    from tumorlens.train.fit.records import Epoch, Fitted, Step, best_epoch
 
 __all__ = [
     "EVALUATION_BATCH",
     "Epoch",
     "Fitted",
     "Step",
+    "answers",
     "best_epoch",
-    "evaluate_batches",
     "fit",
     "load_state",
     "partial_label_loss",
     "save_state",
 ]
 
+_HOMES = {
+    "EVALUATION_BATCH": "loop",
+    "Epoch": "records",
+    "Fitted": "records",
+    "Step": "records",
+    "answers": "loop",
+    "best_epoch": "records",
+    "fit": "loop",
+    "load_state": "checkpoint",
+    "partial_label_loss": "losses",
+    "save_state": "checkpoint",
+}
+
 
 def __getattr__(name: str) -> Any:
     # Imported when asked for: a recipe, which names the settings alone, is read without torch.
-    if name in __all__:
-        return getattr(importlib.import_module("tumorlens.train.fit.loop"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -1,100 +1,84 @@
-"""Fitting: a recipe and labelled images become weights, with checkpoints that resume exactly."""
+"""The loop of a fit: batches, steps, validation, early stopping, and what is kept of them."""
 
 from __future__ import annotations
 
-import csv
 import math
-import os
 import time
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch import nn
 
-from tumorlens.errors import ModelCorrupt
-from tumorlens.model.run import first_line
-from tumorlens.train.augment import augment
+from tumorlens.errors import RecipeError
+from tumorlens.train.dataset import label_weights
+from tumorlens.train.fit.checkpoint import load_state, save_state
+from tumorlens.train.fit.losses import partial_label_loss, partial_label_losses
+from tumorlens.train.fit.optimize import Stepper, averaged, make_optimizer
+from tumorlens.train.fit.records import Epoch, Fitted, Step, best_epoch, write_curves
+from tumorlens.train.fit.schedule import learning_rate
+from tumorlens.train.fit.spec import Balance, Precision
+from tumorlens.train.workers import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Generator, Tensor
+    from torch.optim.swa_utils import AveragedModel
 
-    from tumorlens.train.dataset import LabelledImages
-    from tumorlens.train.recipe import FitRecipe, Recipe
+    from tumorlens.train.architectures.classifier import Classifier
+    from tumorlens.train.dataset import Examples
+    from tumorlens.train.recipe import Recipe
+    from tumorlens.train.workers import Workers
 
 EVALUATION_BATCH = 64
-GRADIENT_LIMIT = 5.0
-"""Gradients of a larger norm are scaled down: a rare bad batch must not undo an epoch."""
+
+STEPS_BETWEEN_REPORTS = 10
+"""On a GPU: to ask it for the loss is to wait for it."""
+
+SEEDS_APART = 100_003
+"""A prime between the chances of a seed's epochs and those of the next seed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """One line of the training curves.
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Fit:
+    """A fit under way."""
 
-    Attributes:
-        epoch: From 1.
-        learning_rate: At its last step.
-        train_loss: Mean loss over its augmented training images.
-        validation_loss: Mean loss over the validation images, or None where there are none.
-        validation_accuracy: Share of validation images whose most probable class is allowed.
-        seconds: How long it took.
-    """
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where a running fit stands, for a progress display."""
-
-    epoch: int
+    network: Classifier
+    recipe: Recipe
+    training: Examples
+    validation: Examples | None
+    folder: Path
     epochs: int
-    step: int
-    steps: int
-    loss: float
+    device: torch.device
+    workers: Workers
+    stepper: Stepper
+    average: AveragedModel | None
+    curves: list[Epoch] = field(default_factory=list)
 
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """The end of a fit: its curves, and the epoch whose weights the network now has."""
-
-    curves: tuple[Epoch, ...]
-    best_epoch: int
-
-
-def partial_label_loss(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Mean of -log of the summed probability of the classes that each image may be of.
-
-    With one allowed class this is cross-entropy; with all tumor classes allowed, it asks for a
-    tumor and leaves the kind open.
-
-    Args:
-        logits: float (N, C).
-        allowed: bool (N, C), at least one True a row.
-    """
-    log_probabilities = torch.log_softmax(logits.float(), dim=1)
-    kept = log_probabilities.masked_fill(~allowed, -math.inf)
-    return -torch.logsumexp(kept, dim=1).mean()
+    @property
+    def judged(self) -> Classifier:
+        """The network that is validated and kept: the running mean, where there is one."""
+        if self.average is None:
+            return self.network
+        return cast("Classifier", self.average.module)
 
 
 def fit(
-    network: nn.Module,
+    network: Classifier,
     recipe: Recipe,
-    training: LabelledImages,
-    validation: LabelledImages | None,
+    training: Examples,
+    validation: Examples | None,
     folder: Path,
     *,
     epochs: int,
     device: torch.device,
     on_step: Callable[[Step], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    workers: Workers = ALONE,
 ) -> Fitted:
     """Train a network, or go on where a killed run stopped.
 
@@ -106,171 +90,240 @@ def fit(
         network: On `device`; left with the weights of the best epoch (of the last epoch, where
             there are no validation images).
         recipe: What to do.
-        training: Images to learn from.
-        validation: Held-out images that choose the epoch, or None to take the last.
+        training: What to learn from.
+        validation: What is held out and chooses the epoch, or None to take the last.
         folder: Where ``last.pt``, ``best.pt`` and ``curves.csv`` are kept.
         epochs: The length of the run.
         device: Where the network lives.
         on_step: Called after each step.
         on_epoch: Called after each epoch.
+        workers: The processes that train together, this one among them.
+
+    Raises:
+        RecipeError: The loss is no longer a number, or the precision needs another device.
+        ModelCorrupt: A checkpoint is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(network, recipe.fit)
-    curves: list[Epoch] = []
-    if (folder / "last.pt").is_file():
-        state = load_state(folder / "last.pt")
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        curves = [Epoch(**line) for line in state["curves"]]
-    while len(curves) < epochs and not _exhausted(curves, recipe.fit.patience):
-        started = time.perf_counter()
-        number = len(curves) + 1
-        loss, rate = _train_epoch(
-            network, recipe, training, optimizer, number, epochs, device, on_step
-        )
-        held_out = _validate(network, validation, device) if validation else (None, None)
-        line = Epoch(
-            epoch=number,
-            learning_rate=rate,
-            train_loss=loss,
-            validation_loss=held_out[0],
-            validation_accuracy=held_out[1],
-            seconds=time.perf_counter() - started,
-        )
-        curves.append(line)
-        if best_epoch(curves) == number:
-            save_state(folder / "best.pt", {"network": network.state_dict(), "epoch": number})
-        save_state(
-            folder / "last.pt",
-            {
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "curves": [asdict(c) for c in curves],
-            },
-        )
-        _write_curves(folder / "curves.csv", curves)
+    running = _Fit(
+        network=network,
+        recipe=recipe,
+        training=training,
+        validation=validation,
+        folder=folder,
+        epochs=epochs,
+        device=device,
+        workers=workers,
+        stepper=Stepper(make_optimizer(network, recipe.fit), recipe.fit, device),
+        average=averaged(network, recipe.fit),
+    )
+    _resume(running)
+    workers.wait()  # until all have read the checkpoint that the first one is about to replace
+    trained = _trained_part(running)
+    while len(running.curves) < epochs and not _exhausted(running):
+        line = _one_epoch(running, trained, on_step)
+        running.curves.append(line)
+        if workers.is_first:
+            _keep(running)
         if on_epoch:
             on_epoch(line)
+    workers.wait()
     network.load_state_dict(load_state(folder / "best.pt")["network"])
     network.eval()
-    return Fitted(tuple(curves), best_epoch(curves))
-
-
-def best_epoch(curves: list[Epoch]) -> int:
-    """The epoch of the lowest validation loss, or the last where nothing was held out."""
-    if curves[-1].validation_loss is None:
-        return curves[-1].epoch
-    return min(
-        curves, key=lambda c: math.inf if c.validation_loss is None else c.validation_loss
-    ).epoch
+    return Fitted(tuple(running.curves), best_epoch(running.curves, recipe.fit.monitor))
 
 
 @torch.inference_mode()
-def evaluate_batches(
-    network: nn.Module, images: LabelledImages, device: torch.device
-) -> Iterator[Tensor]:
-    """The network's output for the images, a batch at a time, in 32-bit float, on the CPU."""
+def answers(
+    network: Classifier, examples: Examples, device: torch.device, workers: Workers = ALONE
+) -> tuple[Tensor, Tensor]:
+    """The network's embeddings (N, F) and logits (N, C) of all examples, float32, on the CPU.
+
+    Computed in 32 bits, on the examples as they are, each process its share.
+    """
     network.eval()
-    for batch in torch.split(images.pixels, EVALUATION_BATCH):
-        yield network(batch.to(device).float() / 255).cpu()
+    order = workers.share(torch.arange(len(examples)))
+    embeddings, logits = [], []
+    for chosen in torch.split(order, EVALUATION_BATCH):
+        features = examples.features(network, examples.unchanged(chosen, device)).float()
+        embeddings.append(network.embedding(features))
+        logits.append(network.classify(features).float())
+    return (
+        _gathered(torch.cat(embeddings), order, len(examples), workers),
+        _gathered(torch.cat(logits), order, len(examples), workers),
+    )
+
+
+def _gathered(rows: Tensor, order: Tensor, count: int, workers: Workers) -> Tensor:
+    """The rows of all processes, in order, in each of them."""
+    everything = rows.new_zeros((count, *rows.shape[1:]))
+    everything[order.to(rows.device)] = rows
+    return workers.add(everything).cpu()
+
+
+class _Trained(nn.Module):
+    """What a step computes: examples as they are given → logits."""
+
+    def __init__(self, network: Classifier, examples: Examples) -> None:
+        super().__init__()
+        self.network = network
+        self._examples = examples
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Images or features → logits (n, C)."""
+        return self.network.classify(self._examples.features(self.network, given))
+
+
+def _trained_part(running: _Fit) -> nn.Module:
+    trained: nn.Module = _Trained(running.network, running.training)
+    if running.workers.count == 1:
+        return trained
+    if running.device.type == "cuda":
+        # Batch statistics over the whole batch; PyTorch has this for GPUs only.
+        nn.SyncBatchNorm.convert_sync_batchnorm(trained)  # type: ignore[no-untyped-call]
+    return nn.parallel.DistributedDataParallel(trained)
+
+
+def _one_epoch(running: _Fit, trained: nn.Module, on_step: Callable[[Step], None] | None) -> Epoch:
+    started = time.perf_counter()
+    number = len(running.curves) + 1
+    loss, rate = _train_epoch(running, trained, number, on_step)
+    if not math.isfinite(loss):
+        msg = (
+            f"{running.folder}: the loss is no longer a number in epoch {number}; train with a "
+            f"lower fit.learning_rate (it is {running.recipe.fit.learning_rate:g})"
+        )
+        raise RecipeError(msg)
+    held_out = _validate(running)
+    return Epoch(
+        epoch=number,
+        learning_rate=rate,
+        train_loss=loss,
+        validation_loss=held_out[0],
+        validation_accuracy=held_out[1],
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _train_epoch(
-    network: nn.Module,
-    recipe: Recipe,
-    training: LabelledImages,
-    optimizer: torch.optim.Optimizer,
-    number: int,
-    epochs: int,
-    device: torch.device,
-    on_step: Callable[[Step], None] | None,
+    running: _Fit, trained: nn.Module, number: int, on_step: Callable[[Step], None] | None
 ) -> tuple[float, float]:
-    chance = torch.Generator().manual_seed(recipe.seed * 100_003 + number)
-    torch.manual_seed(recipe.seed * 100_003 + number)  # dropout draws from the global stream
-    order = torch.multinomial(
-        training.balanced_weights(), len(training), replacement=True, generator=chance
-    )
-    batches = [
-        b for b in torch.split(order, recipe.fit.batch) if len(b) > 1
-    ]  # one image has no variance
-    network.train()
-    total = 0.0
+    """The mean loss of an epoch's batches, and the learning rate at its last step."""
+    recipe, workers, device = running.recipe, running.workers, running.device
+    chance = torch.Generator().manual_seed(recipe.seed * SEEDS_APART + number)
+    batches = _batches(running, chance)
+    changes = _chance_of_changes(running, number, chance)
+    weights = _loss_weights(running)
+    running.network.train()
+    total = torch.zeros((), device=device)
     rate = 0.0
-    for step, chosen in enumerate(batches):
-        rate = _learning_rate(recipe.fit, (number - 1) + step / len(batches), epochs)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        pixels = training.pixels[chosen].float() / 255
-        images = augment(pixels, recipe.augment, chance).to(device)
-        allowed = training.allowed[chosen].to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fit.precision == "bf16"):
-            logits = network(images.contiguous(memory_format=torch.channels_last))
-        loss = partial_label_loss(logits, allowed)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
-        optimizer.step()
-        total += loss.item()
-        if on_step:
-            on_step(Step(number, epochs, step + 1, len(batches), total / (step + 1)))
-    return total / len(batches), rate
+    for step, chosen in enumerate(batches, start=1):
+        position = (number - 1) + (step - 1) / len(batches)
+        rate = learning_rate(recipe.fit, position, running.epochs, running.curves)
+        mine = workers.share(chosen)
+        given = running.training.changed(mine, number, recipe.augment, changes)
+        with computed_in(recipe.fit.precision, device):
+            logits = trained(given)
+        losses = partial_label_losses(
+            logits, running.training.allowed[mine].to(device), recipe.fit.label_smoothing
+        )
+        if weights is not None:
+            losses = losses * weights[mine].to(device)
+        # Gradients are averaged over the processes, whose shares may differ by one.
+        loss = losses.sum() * workers.count / len(chosen)
+        running.stepper.step(loss, rate)
+        if running.average is not None:
+            running.average.update_parameters(running.network)
+        total += loss.detach()
+        if on_step and (device.type == "cpu" or step % STEPS_BETWEEN_REPORTS == 0):
+            mean = total.item() / step
+            on_step(Step(number, running.epochs, step, len(batches), mean))
+    return workers.add(total).item() / workers.count / len(batches), rate
 
 
-def _validate(
-    network: nn.Module, images: LabelledImages, device: torch.device
-) -> tuple[float, float]:
-    logits = torch.cat(list(evaluate_batches(network, images, device)))
+def _batches(running: _Fit, chance: Generator) -> list[Tensor]:
+    """The order of an epoch; a last batch that is too small for a batch's statistics is left out.
+
+    The order is the same in each process.
+    """
+    recipe, count = running.recipe.fit, len(running.training)
+    if recipe.sampler is Balance.NONE:
+        order = torch.randperm(count, generator=chance)
+    else:
+        weights = label_weights(running.training, recipe.sampler)
+        order = torch.multinomial(weights, count, replacement=True, generator=chance)
+    least = 2 * running.workers.count
+    return [batch for batch in torch.split(order, recipe.batch) if len(batch) >= least]
+
+
+def _chance_of_changes(running: _Fit, number: int, chance: Generator) -> Generator:
+    """Where augmentation and dropout draw from in an epoch, different in each process."""
+    workers, device = running.workers, running.device
+    seed = running.recipe.seed * SEEDS_APART + number
+    seed += workers.rank * SEEDS_APART * SEEDS_APART
+    torch.manual_seed(seed)  # dropout draws from the global stream
+    if workers.count == 1 and device.type == "cpu":
+        return chance
+    return torch.Generator(device).manual_seed(seed)
+
+
+def _loss_weights(running: _Fit) -> Tensor | None:
+    """How much each training image counts, with the mean 1; None where all count the same."""
+    balance = running.recipe.fit.class_weights
+    if balance is Balance.NONE:
+        return None
+    weights = label_weights(running.training, balance)
+    return (weights / weights.mean()).float()
+
+
+def computed_in(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """The context in which a network is computed in a precision."""
+    if precision is Precision.FP32:
+        return nullcontext()
+    return torch.autocast(
+        device.type, torch.bfloat16 if precision is Precision.BF16 else torch.float16
+    )
+
+
+def _validate(running: _Fit) -> tuple[float, float] | tuple[None, None]:
+    images = running.validation
+    if images is None:
+        return None, None
+    _, logits = answers(running.judged, images, running.device, running.workers)
     loss = partial_label_loss(logits, images.allowed)
     chosen = logits.argmax(dim=1, keepdim=True)
     return loss.item(), images.allowed.gather(1, chosen).float().mean().item()
 
 
-def _learning_rate(recipe: FitRecipe, epoch: float, epochs: int) -> float:
-    """Linear warm-up, then half a cosine down to 0 at the end."""
-    if epoch < recipe.warmup_epochs:
-        return recipe.learning_rate * max(epoch, 0.02) / recipe.warmup_epochs
-    share = (epoch - recipe.warmup_epochs) / max(epochs - recipe.warmup_epochs, 1e-9)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+def _exhausted(running: _Fit) -> bool:
+    if not running.curves or running.validation is None:
+        return False
+    best = best_epoch(running.curves, running.recipe.fit.monitor)
+    return running.curves[-1].epoch - best >= running.recipe.fit.patience
 
 
-def _optimizer(network: nn.Module, recipe: FitRecipe) -> torch.optim.Optimizer:
-    """AdamW that decays matrices and kernels, and leaves biases and normalisation alone."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+def _resume(running: _Fit) -> None:
+    if not (running.folder / "last.pt").is_file():
+        return
+    state = load_state(running.folder / "last.pt")
+    running.network.load_state_dict(state["network"])
+    running.stepper.load_state_dict(state)
+    if running.average is not None:
+        running.average.load_state_dict(state["average"])
+    running.curves = [Epoch(**line) for line in state["curves"]]
 
 
-def _exhausted(curves: list[Epoch], patience: int) -> bool:
-    return bool(curves) and curves[-1].epoch - best_epoch(curves) >= patience
-
-
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a state in one step, so that a kill at any time leaves the old one or the new one."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)  # noqa: PTH105 - atomic on every platform, which rename is not
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """Read a state that `save_state` wrote.
-
-    Raises:
-        ModelCorrupt: The file is damaged.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        msg = f"{path}: it is damaged ({first_line(error)}); delete it, and train again"
-        raise ModelCorrupt(msg) from error
-    return state
-
-
-def _write_curves(path: Path, curves: list[Epoch]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Epoch)])
-        writer.writeheader()
-        writer.writerows(asdict(line) for line in curves)
+def _keep(running: _Fit) -> None:
+    curves = running.curves
+    number = curves[-1].epoch
+    if best_epoch(curves, running.recipe.fit.monitor) == number:
+        state = {"network": running.judged.state_dict(), "epoch": number}
+        save_state(running.folder / "best.pt", state)
+    state = {
+        "network": running.network.state_dict(),
+        **running.stepper.state_dict(),
+        "curves": [asdict(line) for line in curves],
+    }
+    if running.average is not None:
+        state["average"] = running.average.state_dict()
+    save_state(running.folder / "last.pt", state)
+    write_curves(running.folder / "curves.csv", curves)
