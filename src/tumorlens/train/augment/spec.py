@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+from annotated_types import Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 
 from tumorlens.model.format import Fraction
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
 NotNegative = Annotated[float, Field(ge=0.0)]
 Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
 Part = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+BELOW_LIMIT = 0.95
+"""Share of a limit that cannot itself be reached, such as a scale of 0, to which ranges grow."""
 
 
 class Fill(StrEnum):
@@ -97,3 +105,25 @@ class AugmentRecipe(BaseModel):
 
     background: Fraction = 0.0
     frame: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0
+
+    def scaled(self, factor: float) -> AugmentRecipe:
+        """All ranges and shares times a factor, each as far as it may go; flips and fill stay.
+
+        Args:
+            factor: 0 turns all changes off but the flips, 1 is the recipe itself.
+        """
+        ranges = {
+            name: min(value * factor, max(value, _highest(field)))
+            for name, field in type(self).model_fields.items()
+            if name != "artefact_share" and isinstance(value := getattr(self, name), float)
+        }
+        return self.model_copy(update=ranges)
+
+
+def _highest(field: FieldInfo) -> float:
+    for limit in field.metadata:
+        if isinstance(limit, Le):
+            return float(limit.le)  # type: ignore[arg-type]
+        if isinstance(limit, Lt):
+            return BELOW_LIMIT * float(limit.lt)  # type: ignore[arg-type]
+    return math.inf
