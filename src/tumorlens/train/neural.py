@@ -86,8 +86,8 @@ def train_network(
         with workers.first_goes_first():
             run, found = begin(recipe, root, folder, place.watcher, entries)
             if workers.is_first:
-                _note_start(run, init)
-        if _is_finished(run):
+                note_start(run, init)
+        if is_finished(run):
             place.watcher.say(f"{folder}: this run is finished")
             return run
         _carry_out(run, read_images(run, root, found, place.watcher), init, place)
@@ -277,7 +277,7 @@ def _check_start(recipe: Recipe, init: Path | None) -> None:
     start_network(recipe.model_copy(update={"classes": classes}), init, torch.device("cpu"))
 
 
-def _note_start(run: Run, init: Path | None) -> None:
+def note_start(run: Run, init: Path | None) -> None:
     """Write what the weights began from, or check that the run in the folder began from the same.
 
     Raises:
@@ -306,5 +306,6 @@ def _began_from(run: Run) -> dict[str, Any]:
     return note
 
 
-def _is_finished(run: Run) -> bool:
+def is_finished(run: Run) -> bool:
+    """Whether there is nothing left to do in a run."""
     return all(file.is_file() for file in (run.calibration, run.novelty, run.weights))

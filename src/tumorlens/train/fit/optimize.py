@@ -14,7 +14,6 @@ from tumorlens.train.fit.spec import Optimizer, Precision
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tumorlens.train.architectures.classifier import Classifier
     from tumorlens.train.fit.spec import FitRecipe
 
 
@@ -73,7 +72,7 @@ def check_precision(recipe: FitRecipe, device: torch.device) -> None:
         raise RecipeError(msg)
 
 
-def make_optimizer(network: Classifier, recipe: FitRecipe) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, recipe: FitRecipe) -> torch.optim.Optimizer:
     """The optimizer of the weights that are trained.
 
     It decays matrices and kernels, and leaves biases and normalisation alone.
@@ -92,7 +91,7 @@ def make_optimizer(network: Classifier, recipe: FitRecipe) -> torch.optim.Optimi
     return torch.optim.AdamW(groups, lr=rate)
 
 
-def averaged(network: Classifier, recipe: FitRecipe) -> AveragedModel | None:
+def averaged(network: nn.Module, recipe: FitRecipe) -> AveragedModel | None:
     """The running mean of the weights and batch statistics, where the recipe asks for one."""
     if not recipe.average:
         return None
