@@ -17,6 +17,7 @@ from tumorlens.model.format import Fraction, InputSpec
 from tumorlens.train.architectures.spec import NetworkSpec
 from tumorlens.train.augment.spec import AugmentRecipe
 from tumorlens.train.classical.spec import ClassicalSpec
+from tumorlens.train.dense.spec import DenseSpec
 from tumorlens.train.fit.spec import FitRecipe
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from tumorlens.model.format import ModelMetadata
 
-METHODS = ("network", "classical")
+METHODS = ("network", "classical", "dense")
 """The parts of a recipe that say what is trained; a recipe has one of them."""
 
 FOLDERS = "folders"
@@ -97,6 +98,7 @@ class Recipe(_Strict):
         title: In words.
         network: What is trained, where it is a network that names classes.
         classical: What is fitted, where it is features and a classifier from before networks.
+        dense: What is trained, where it is the network that marks lesions and decides from them.
         task: ``binary`` for tumor against no tumor, else ``multiclass``.
         classes: Their names in the order of the outputs; none (``"folders"``) takes them from the
             labels of the data.
@@ -115,6 +117,7 @@ class Recipe(_Strict):
     title: str
     network: NetworkSpec | None = None
     classical: ClassicalSpec | None = None
+    dense: DenseSpec | None = None
     task: Literal["binary", "multiclass"] = "multiclass"
     classes: Annotated[tuple[str, ...], BeforeValidator(_named_by_folders)] = ()
     positive: tuple[str, ...] = ()

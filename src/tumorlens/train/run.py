@@ -166,6 +166,12 @@ def train(
         from tumorlens.train.classical.run import train_classical
 
         return train_classical(recipe, root, folder, init=init, watcher=watcher, entries=entries)
+    if recipe.dense is not None:
+        from tumorlens.train.dense.train import train_dense
+
+        return train_dense(
+            recipe, root, folder, init=init, device=device, watcher=watcher, entries=entries
+        )
     from tumorlens.train.neural import train_network
 
     return train_network(

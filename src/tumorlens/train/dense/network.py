@@ -65,13 +65,28 @@ class LesionNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> DenseOutputs:
         """(N, 1, H, W) in [0, 1] → `DenseOutputs`."""
-        levels = self.levels(image)
-        coarse, marks = self.decoder(levels)
-        return DenseOutputs(marks, self.evidence(marks), self.name(levels[-1], coarse, marks))
+        return self.answer(self.levels(image))
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """Features at strides 2, 4, 8, 16 and 32."""
         return self.backbone.levels((image * 2 - 1).expand(-1, 3, -1, -1), SKIPS)
+
+    def answer(self, levels: Sequence[Tensor]) -> DenseOutputs:
+        """The answers from the features of `levels`."""
+        coarse, marks = self.decoder(levels)
+        return DenseOutputs(marks, self.evidence(marks), self.name(levels[-1], coarse, marks))
+
+    def embedding(self, levels: Sequence[Tensor]) -> Tensor:
+        """What novelty is measured on: the mean of the deepest features, (N, 1280)."""
+        return levels[-1].float().mean(dim=(2, 3))
+
+    def classify(self, outputs: DenseOutputs) -> Tensor:
+        """Class logits (N, 1 + K), no tumor first: logarithms of the two answers' product."""
+        tumor = outputs.tumor.float()[:, None]
+        kinds = torch.log_softmax(outputs.kinds.float(), dim=1)
+        return torch.cat(
+            [functional.logsigmoid(-tumor), functional.logsigmoid(tumor) + kinds], dim=1
+        )
 
     def name(self, deepest: Tensor, coarse: Tensor, marks: Tensor) -> Tensor:
         """The kinds, from features pooled under the marks."""
@@ -146,7 +161,9 @@ class Evidence(nn.Module):
 
 def pool_under(features: Tensor, weights: Tensor) -> Tensor:
     """The mean of features (N, F, h, w) under weights (N, 1, H, W) of another resolution."""
-    small = functional.adaptive_avg_pool2d(weights.float(), features.shape[-2:])
+    small = functional.adaptive_avg_pool2d(
+        weights.float(), (features.shape[-2], features.shape[-1])
+    )
     total = small.sum(dim=(2, 3))
     result: Tensor = (features.float() * small).sum(dim=(2, 3)) / total
     return result

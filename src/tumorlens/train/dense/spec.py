@@ -1,0 +1,96 @@
+"""What a recipe says of the network that marks lesions, and of how it is taught."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tumorlens.model.format import Fraction
+
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DrawSpec(_Strict):
+    """Which pictures are drawn for a batch, as weights of which only the ratios mean anything.
+
+    Every batch is mixed, and within each of the three the sets count by the square root of their
+    size, so that a small set is seen and a large one does not crowd the others out.
+
+    Attributes:
+        images: Pictures an epoch.
+        marked: Tumors with a mask.
+        free: Pictures without a tumor.
+        unmarked: Tumors without a mask: it is only known that there is one.
+    """
+
+    images: Annotated[int, Field(ge=1)] = 2048
+    marked: NotNegative = 0.60
+    free: NotNegative = 0.27
+    unmarked: NotNegative = 0.13
+
+
+class LesionSpec(_Strict):
+    """How often lesions are taken out of pictures and put into others.
+
+    Attributes:
+        remove: Share of the marked tumors that are replaced by lesion-free tissue of another head;
+            the picture then counts as one without a tumor.
+        artefact: Share of the other marked tumors in which tissue is replaced away from the
+            lesion, so that a seam says nothing.
+        implant: Share of the tumor-free pictures that get a lesion of another picture.
+        draw: Share of the tumor-free pictures that get a drawn lesion.
+        draw_removed: Share of the pictures whose lesion was removed that get a drawn one.
+    """
+
+    remove: Fraction = 0.35
+    artefact: Fraction = 0.25
+    implant: Fraction = 0.25
+    draw: Fraction = 0.25
+    draw_removed: Fraction = 0.15
+
+    @model_validator(mode="after")
+    def _together(self) -> LesionSpec:
+        if self.implant + self.draw > 1:
+            msg = f"implant and draw must not exceed 1 together, got {self.implant + self.draw}"
+            raise ValueError(msg)
+        return self
+
+
+class LossSpec(_Strict):
+    """How much each part of the loss counts.
+
+    Attributes:
+        pixels: Cross-entropy of the marks, over all pixels and over the worst of each picture.
+        overlap: One minus the soft Dice overlap, of pictures with a lesion.
+        tumor: Cross-entropy of the decision.
+        kind: Cross-entropy of the kind, of tumors whose kind is known.
+    """
+
+    pixels: NotNegative = 1.0
+    overlap: NotNegative = 0.5
+    tumor: NotNegative = 0.5
+    kind: NotNegative = 0.5
+
+
+class DenseSpec(_Strict):
+    """A network that marks lesions, decides from the marks, and names the kind.
+
+    Attributes:
+        dropout: Before the layer that names the kind.
+        draws: Which pictures are drawn.
+        lesions: How lesions are taken out and put in.
+        losses: What counts.
+        style_mixing: Share of the pictures whose coarse brightness pattern is mixed with another
+            picture's (low Fourier amplitudes).
+    """
+
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    draws: DrawSpec = DrawSpec()
+    lesions: LesionSpec = LesionSpec()
+    losses: LossSpec = LossSpec()
+    style_mixing: Fraction = 0.2

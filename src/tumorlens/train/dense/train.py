@@ -1,0 +1,158 @@
+"""Training the network that marks lesions: between a recipe and the files of an export.
+
+A run's folder holds what a network's run holds (`tumorlens.train.neural`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tumorlens.errors import DatasetError
+from tumorlens.train.board import Board
+from tumorlens.train.calibrate import Outputs, calibrate, fit_novelty
+from tumorlens.train.curves import plot_curves
+from tumorlens.train.dense.fit import dense_answers, dense_spec, fit_dense
+from tumorlens.train.dense.images import load_marked
+from tumorlens.train.dense.network import LesionNetwork
+from tumorlens.train.fit.checkpoint import save_state
+from tumorlens.train.fit.optimize import check_precision
+from tumorlens.train.keras_bridge import load_keras_weights
+from tumorlens.train.neural import Place, is_finished, note_start
+from tumorlens.train.run import REFIT, SELECT, begin
+from tumorlens.train.workers import ALONE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tumorlens.data.manifest import Entry
+    from tumorlens.train.dataset import LabelledImages
+    from tumorlens.train.dense.images import MarkedImages
+    from tumorlens.train.fit.records import Epoch
+    from tumorlens.train.recipe import Recipe
+    from tumorlens.train.run import Run, Watcher
+
+
+def train_dense(
+    recipe: Recipe,
+    root: Path,
+    folder: Path,
+    *,
+    init: Path | None,
+    device: torch.device,
+    watcher: Watcher,
+    entries: Sequence[Entry] | None = None,
+) -> Run:
+    """Carry out a recipe with a network that marks lesions, or go on where a killed run stopped.
+
+    1. Split, and read the pictures and masks of all folds but the test fold.
+    2. Train for the recipe's epochs on all folds but the test and the validation fold.
+    3. Fit temperature, thresholds and gates on the validation fold with that network.
+    4. Where the recipe says ``refit``, train anew with the validation fold.
+
+    The arguments are those of `tumorlens.train.run.train`.
+    """
+    check_precision(recipe.fit, device)
+    start_dense(recipe, init, device)  # a wrong weight file is told before hours of work
+    run, found = begin(recipe, root, folder, watcher, entries)
+    note_start(run, init)
+    if is_finished(run):
+        watcher.say(f"{folder}: this run is finished")
+        return run
+    used = [entry for entry in found if entry.fold != run.recipe.data.test_fold]
+    with watcher.counting("reading images") as count:
+        data = load_marked(root, used, run.recipe, count)
+    _carry_out(run, data, init, Place(device, ALONE, watcher))
+    return run
+
+
+def start_dense(recipe: Recipe, init: Path | None, device: torch.device) -> LesionNetwork:
+    """The network before it has learnt, its encoder from a weight file or by the recipe's seed.
+
+    Raises:
+        ModelError: The weight file is missing, or of something else.
+    """
+    torch.manual_seed(recipe.seed)
+    network = LesionNetwork(max(1, len(recipe.positive)), dropout=dense_spec(recipe).dropout)
+    if init is not None:
+        load_keras_weights(network.backbone, init)
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _carry_out(run: Run, data: MarkedImages, init: Path | None, place: Place) -> None:
+    recipe, device = run.recipe, place.device
+    validation = recipe.data.validation_fold
+    held_out = data.subset({validation})
+    learnt = data.subset({e.fold for e in data.images.entries} - {validation})
+    _check_sides(learnt, held_out)
+    network = start_dense(recipe, init, device)
+    millions = sum(p.numel() for p in network.parameters()) / 1e6
+    place.watcher.say(f"classes: {', '.join(recipe.classes)}; {millions:.2f} million parameters")
+    _fit(network, run, SELECT, learnt, held_out.images, place)
+    known = _outputs(network, learnt.images, device)
+    answered = _outputs(network, held_out.images, device)
+    novelty = fit_novelty(known.features, learnt.images).distance(answered.features)
+    found = calibrate(answered, held_out.images, recipe, novelty)
+    text = json.dumps(found.model_dump(mode="json"), indent=2)
+    run.calibration.write_text(text + "\n", encoding="utf-8")
+    images = learnt.images
+    if recipe.fit.refit:
+        network, images = start_dense(recipe, init, device), data.images
+        _fit(network, run, REFIT, data, None, place)
+        known = _outputs(network, images, device)
+    reference = fit_novelty(known.features, images)
+    np.savez(
+        run.novelty,
+        centres=reference.centres,
+        directions=reference.directions,
+        residual=reference.residual,
+    )
+    save_state(run.weights, network.state_dict())
+
+
+def _fit(
+    network: LesionNetwork,
+    run: Run,
+    name: str,
+    training: MarkedImages,
+    validation: LabelledImages | None,
+    place: Place,
+) -> None:
+    watcher, folder = place.watcher, run.folder / name
+    watcher.say(f"{name}: {len(training)} images, {run.recipe.fit.epochs} epochs on {place.device}")
+    board = Board(folder / "tensorboard", place)
+
+    def on_epoch(line: Epoch) -> None:
+        watcher.epoch(line)
+        board.write(line)
+
+    with watcher.fitting(name) as on_step:
+        fitted = fit_dense(
+            network,
+            run.recipe,
+            training,
+            validation,
+            folder,
+            device=place.device,
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
+    board.close()
+    plot_curves(fitted.curves, fitted.best_epoch, folder / "curves.png")
+
+
+def _outputs(network: LesionNetwork, images: LabelledImages, device: torch.device) -> Outputs:
+    features, logits = dense_answers(network, images, device)
+    return Outputs(features.numpy(), logits.numpy())
+
+
+def _check_sides(learnt: MarkedImages, held_out: MarkedImages) -> None:
+    for side, data in (("training", learnt), ("validation", held_out)):
+        if not data.free.any() or not data.marked.any():
+            lacking = "image without a tumor" if data.marked.any() else "tumor with a mask"
+            msg = f"the {side} folds hold no {lacking}; this recipe needs some on both sides"
+            raise DatasetError(msg)
