@@ -234,8 +234,6 @@ def draw_lesion(
         reach = _between(chance, 1.2, 1.9)
         halo = ((reach - distance) / 0.3).clamp(0, 1)[None] * within_head(host)
         swelling = _sign(0.5, chance) * _between(chance, 0.3, 1.0) * spread
-            _between(chance, 0.3, 1.0) * spread * (1.0 if _between(chance, 0, 1) < 0.5 else -1.0)
-        )  # noqa: E501, PLR2004
         picture = (picture + halo * swelling).clamp(0, 1)
     kept = _between(chance, 0.0, 0.5)  # some of the tissue shows through
     painted = ((1 - kept) * around + kept * host + value + texture).clamp(0, 1)
