@@ -1,4 +1,4 @@
-"""If these fail, lesions are reported in a wrong size or in mm that nobody measured, or are specks."""
+"""If these fail, lesions get a wrong size or mm that nobody measured, or are mere specks."""
 
 from __future__ import annotations
 

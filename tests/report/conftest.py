@@ -6,12 +6,14 @@ import pytest
 
 from tumorlens.decide.finding import (
     Finding,
+    Lesion,
     Measurements,
     ModelInfo,
     Reason,
     ScanInfo,
     Status,
 )
+from tumorlens.decide.study import Study, StudyLesion, StudyMeasurements
 from tumorlens.errors import ScanTooLarge
 
 MODEL = ModelInfo(
@@ -39,10 +41,46 @@ def finding(status: Status = Status.TUMOR, **changes) -> Finding:
     return Finding(**(fields | changes))
 
 
+LESION = Lesion(
+    number=1,
+    area_pixels=110,
+    area_mm2=55.0,
+    longest_pixels=14.0,
+    longest_mm=8.5,
+    perpendicular_pixels=9.0,
+    perpendicular_mm=5.5,
+    longest_ends=((1, 2), (9, 10.5)),
+    perpendicular_ends=((1, 9), (8.5, 3)),
+)
+STUDY = Study(
+    status=Status.TUMOR,
+    label="glioma",
+    tumor_probability=0.9,
+    slices={Status.TUMOR: 2, Status.NO_TUMOR: 1},
+    source="=study/a.dcm",
+    series="1.2.3",
+    spacing_mm=(0.5, 1.0),
+    slice_distance_mm=5.0,
+    measurements=StudyMeasurements(
+        pixels=130,
+        volume_ml=0.325,
+        lesions=(
+            StudyLesion(
+                number=1, pixels=130, volume_ml=0.325, first_slice=1, last_slice=2,
+                largest_slice=2, largest=LESION,
+            ),
+        ),
+    ),
+    notes=(Reason(code="missing_slices", text="slices are missing", measure=9.0, limit=5.0),),
+    mask_file="out/a.mask.nii.gz",
+    model=MODEL,
+)  # fmt: skip
+
+
 OUTCOMES = (
     finding(
         prediction_set=("pituitary",),
-        measurements=Measurements(area_pixels=120, area_mm2=60.5),
+        measurements=Measurements(area_pixels=120, area_mm2=60.5, lesions=(LESION,)),
         scan=scan_info("study.zip::a/b.dcm", spacing_mm=(0.5, 1.0), frame=3, frame_count=9,
                        position_mm=-3.5, series="1.2.3"),
     ),
@@ -88,3 +126,9 @@ def outcome(request):
 def outcomes():
     """All kinds of outcomes."""
     return OUTCOMES
+
+
+@pytest.fixture
+def study():
+    """The answer for a series."""
+    return STUDY

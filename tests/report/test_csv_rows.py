@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from tumorlens.report.csv_rows import csv_header, csv_row
+from tumorlens.report.csv_rows import csv_header, csv_lesion_rows, csv_row
 
 CLASSES = ("no_tumor", "glioma", "meningioma", "pituitary")
 
@@ -24,6 +24,7 @@ def test_every_outcome_is_one_row_with_its_cells(outcomes):
     assert (tumor["status"], tumor["label"]) == ("tumor", "pituitary")
     assert (tumor["tumor_probability"], tumor["p_pituitary"]) == ("0.975", "0.9")
     assert (tumor["area_pixels"], tumor["area_mm2"]) == ("120", "60.5")
+    assert (tumor["lesions"], tumor["longest_mm"], tumor["perpendicular_mm"]) == ("1", "8.5", "5.5")
     assert (tumor["row_spacing_mm"], tumor["column_spacing_mm"]) == ("0.5", "1.0")
     assert (no_tumor["status"], no_tumor["label"]) == ("no_tumor", "")
     assert uncertain["reasons"] == "the picture is blurred; it contradicts itself"
@@ -52,3 +53,22 @@ def test_commas_quotes_and_line_breaks_in_a_name_stay_in_its_cell(make_finding, 
     (row,) = rows([make_finding(scan=make_scan_info(name))])
     assert row["input"] == name
     assert row["status"] == "tumor"
+
+
+def test_a_study_and_its_lesions_are_rows(study, make_finding):
+    text = csv_header(CLASSES) + csv_row(study, CLASSES) + csv_lesion_rows(study, CLASSES)
+    whole, lesion = csv.DictReader(io.StringIO(text))
+    assert (whole["record"], whole["input"], whole["slices"]) == ("study", "'=study/a.dcm", "3")
+    assert (whole["volume_ml"], whole["longest_mm"]) == ("0.325", "8.5")
+    assert (whole["mask_file"], whole["reasons"]) == ("out/a.mask.nii.gz", "slices are missing")
+    assert (lesion["record"], lesion["lesion"], lesion["slice"]) == ("study_lesion", "1", "2")
+    assert (lesion["volume_ml"], lesion["area_mm2"]) == ("0.325", "55.0")
+    assert csv_lesion_rows(make_finding(), CLASSES) == ""
+
+
+def test_each_lesion_of_a_slice_is_a_row(outcomes):
+    (row,) = csv.DictReader(
+        io.StringIO(csv_header(CLASSES) + csv_lesion_rows(outcomes[0], CLASSES))
+    )
+    assert (row["record"], row["slice"], row["lesion"]) == ("lesion", "4", "1")
+    assert (row["area_pixels"], row["longest_pixels"]) == ("110", "14.0")

@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 
 from tumorlens.decide.finding import Finding
+from tumorlens.decide.study import Study
 from tumorlens.model.format import InputSpec
 from tumorlens.model.prepare import PlacedMap, place
 from tumorlens.report.json_lines import json_line, line_schema
@@ -28,6 +29,14 @@ def test_every_line_is_valid(outcome):
     line = json_line(outcome)
     assert "\n" not in line
     jsonschema.validate(json.loads(line), schema, jsonschema.Draft202012Validator)
+
+
+def test_a_study_is_valid_and_survives_the_way_through_json(study):
+    schema = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    line = json_line(study)
+    jsonschema.validate(json.loads(line), schema, jsonschema.Draft202012Validator)
+    assert Study.model_validate_json(line).model_dump() == study.model_dump()
+    assert study.slice_count == 3
 
 
 def test_the_schema_refuses_what_is_no_answer(make_finding):

@@ -8,7 +8,6 @@ from PIL import Image
 
 from tumorlens.errors import TumorLensError
 from tumorlens.report.overlays import OverlayFolder
-from tumorlens.scan.scan import FileFormat, Scan
 
 PIXELS = np.linspace(0, 1, 6400, dtype=np.float32).reshape(80, 80)
 
@@ -18,9 +17,8 @@ def write(make_finding, make_scan_info):
     """Writes the overlay of a slice of the given name; gives its path."""
 
     def one(folder: OverlayFolder, source: str, **changes):
-        scan = Scan(pixels=PIXELS, source=source, sha256="b" * 64, format=FileFormat.PNG)
         info = make_scan_info(source, width=80, height=80, **changes)
-        return folder.write(scan, make_finding(scan=info))
+        return folder.write(PIXELS, make_finding(scan=info))
 
     return one
 

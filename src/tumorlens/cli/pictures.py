@@ -49,7 +49,7 @@ class Pictures:
         if answer.scan is None or not isinstance(answer.outcome, Finding):
             return
         try:
-            self._folder.write(answer.scan, answer.outcome)
+            self._folder.write(answer.scan.pixels, answer.outcome)
             self._drawn += 1
         except TumorLensError as error:
             if not self.failed:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tumorlens.analysis import answer_found, find
-from tumorlens.cli import progress
 from tumorlens.cli.guard import ExitCode, tell
+from tumorlens.cli.inputs import display_for, model_names, share, tell_scan_error
 from tumorlens.cli.pictures import pictures_in
 from tumorlens.cli.tally import Tally
 from tumorlens.cli.writers import Format, writer_for
 from tumorlens.decide.finding import NOTICE
 from tumorlens.errors import ScanError
 from tumorlens.explain.colour import DEFAULT_OPACITY
-from tumorlens.model.registry import installed_models, load_model
-from tumorlens.report.words import one_line
+from tumorlens.model.registry import load_model
 from tumorlens.scan import Limits, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from contextlib import AbstractContextManager
 
-    from tumorlens.analysis import Answer, Found
+    from tumorlens.analysis import Found
     from tumorlens.scan import Scan
 
 EPILOG = """
@@ -47,17 +44,6 @@ all of its slices were rejected.
 """
 
 DEFAULTS = Limits()
-# The names of the limits in Python, which errors tell, and here.
-LIMIT_OPTIONS = {
-    "max_file_bytes": "--limit-bytes",
-    "max_pixels": "--limit-pixels",
-    "max_frames": "--limit-frames",
-    "max_zip_ratio": "--limit-zip-ratio",
-}
-
-
-def _model_names() -> list[str]:
-    return [model.name for model in installed_models()]
 
 
 def predict(
@@ -75,7 +61,7 @@ def predict(
             "-m",
             help="Name of an installed model, or a model file.",
             show_default="the default model",
-            autocompletion=_model_names,
+            autocompletion=model_names,
         ),
     ] = None,
     form: Annotated[
@@ -123,7 +109,7 @@ def predict(
     pictures = None if overlay is None else pictures_in(overlay, opacity)
     writer = writer_for(form, loaded.metadata.classes)
     tally = Tally()
-    display, found = _display(form, found)
+    display, found = display_for(form, found)
     answers = answer_found(found, model=loaded, limits=limits, plane=plane, workers=threads)
     try:
         with display as advance:
@@ -131,10 +117,10 @@ def predict(
                 writer.add(answer.outcome)
                 tally.add(answer.outcome)
                 if isinstance(answer.outcome, ScanError):
-                    _tell_error(answer.outcome)
+                    tell_scan_error(answer.outcome)
                 elif pictures is not None:
                     pictures.draw(answer)
-                advance(_share(answer))
+                advance(share(answer))
                 del answer  # its slice may be large, and the next one is being read
     finally:
         # Also when it is stopped: what was answered is not lost.
@@ -162,26 +148,3 @@ def _drawing() -> Scan:
 
     tell("this slice is a drawing, not a scan: its answer says only that the program works")
     return drawn_scan()
-
-
-def _display(
-    form: Format, found: Iterable[Found]
-) -> tuple[AbstractContextManager[progress.Advance], Iterable[Found]]:
-    """What shows how far it is; a bar must know in advance how many inputs there are."""
-    if not progress.is_terminal_free(writes_output=form is not Format.TABLE):
-        return progress.lines(), found
-    everything = list(found)
-    return progress.bar(len(everything)), everything
-
-
-def _tell_error(error: ScanError) -> None:
-    text = one_line(str(error))
-    for limit, option in LIMIT_OPTIONS.items():
-        text = text.replace(limit, option)
-    sys.stdout.flush()
-    tell(f"{type(error).__name__}: {text}")
-
-
-def _share(answer: Answer) -> float:
-    """How much of its input an answer is."""
-    return 1.0 if answer.scan is None else 1.0 / answer.scan.frame_count

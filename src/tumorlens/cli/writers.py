@@ -1,4 +1,4 @@
-"""The formats that ``tumorlens predict`` writes to standard output."""
+"""The formats that ``tumorlens predict`` and ``segment`` write to standard output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tumorlens.decide.finding import Finding
+    from tumorlens.decide.study import Study
     from tumorlens.errors import ScanError
     from tumorlens.report.table import Row
 
@@ -43,6 +44,27 @@ def writer_for(form: Format, classes: Sequence[str]) -> Writer:
             return _CsvWriter(classes)
 
 
+class SizeWriter(Protocol):
+    """As `Writer`, for answers that are measured, and for whole studies."""
+
+    def add(self, outcome: Finding | Study | ScanError) -> None:
+        """Take one outcome."""
+
+    def close(self) -> None:
+        """Write what has not been written yet."""
+
+
+def size_writer_for(form: Format, classes: Sequence[str]) -> SizeWriter:
+    """The writer of a format for what was measured, for a model of these classes."""
+    match form:
+        case Format.TABLE:
+            return _SizeTableWriter()
+        case Format.JSON:
+            return _JsonWriter()
+        case Format.CSV:
+            return _SizeCsvWriter(classes)
+
+
 class _TableWriter:
     """Keeps the rows, whose widths make the columns, and writes the table at the end."""
 
@@ -62,11 +84,30 @@ class _TableWriter:
             OutputConsole().print(table_of(self._rows))
 
 
+class _SizeTableWriter:
+    """As `_TableWriter`, with the sizes of lesions."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+
+    def add(self, outcome: Finding | Study | ScanError) -> None:
+        from tumorlens.report.size_table import size_rows
+
+        self._rows += size_rows(outcome)
+
+    def close(self) -> None:
+        from tumorlens.cli.console import OutputConsole
+        from tumorlens.report.size_table import size_table_of
+
+        if self._rows:
+            OutputConsole().print(size_table_of(self._rows))
+
+
 class _JsonWriter:
     def __init__(self) -> None:
         _write_utf8()
 
-    def add(self, outcome: Finding | ScanError) -> None:
+    def add(self, outcome: Finding | Study | ScanError) -> None:
         from tumorlens.report.json_lines import json_line
 
         # Each line at once: another program may be waiting for it.
@@ -92,6 +133,18 @@ class _CsvWriter:
 
     def close(self) -> None:
         sys.stdout.flush()
+
+
+class _SizeCsvWriter(_CsvWriter):
+    """As `_CsvWriter`, with a row for each lesion after the row of its slice or study."""
+
+    def add(self, outcome: Finding | Study | ScanError) -> None:
+        from tumorlens.errors import ScanError
+        from tumorlens.report.csv_rows import csv_lesion_rows, csv_row
+
+        sys.stdout.write(csv_row(outcome, self._classes))
+        if not isinstance(outcome, ScanError):
+            sys.stdout.write(csv_lesion_rows(outcome, self._classes))
 
 
 def _write_utf8() -> None:

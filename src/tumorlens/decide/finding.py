@@ -19,7 +19,7 @@ NOTICE = "For research and education only. Not a medical device; not for diagnos
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 # Every field is always written, so the published schema says that a reader can count on it.
-_CONFIG = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+CONFIG = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 HiddenMap = SkipJsonSchema[InstanceOf[PlacedMap]]
 
 
@@ -46,7 +46,7 @@ class Reason(BaseModel):
         limit: What it was compared with, where there is one.
     """
 
-    model_config = _CONFIG
+    model_config = CONFIG
 
     code: str
     text: str
@@ -65,7 +65,7 @@ class ModelInfo(BaseModel):
         mask: What counts as marked in its masks. Not serialised.
     """
 
-    model_config = _CONFIG
+    model_config = CONFIG
 
     name: str
     version: str
@@ -90,7 +90,7 @@ class ScanInfo(BaseModel):
         series: Equal for the slices of one series or volume, or None.
     """
 
-    model_config = _CONFIG
+    model_config = CONFIG
 
     source: str
     sha256: str
@@ -124,7 +124,7 @@ class Lesion(BaseModel):
         perpendicular_ends: Where the one at a right angle to it does.
     """
 
-    model_config = _CONFIG
+    model_config = CONFIG
 
     number: int
     area_pixels: int
@@ -147,7 +147,7 @@ class Measurements(BaseModel):
         mask_file: Where the mask was written, if it was.
     """
 
-    model_config = _CONFIG
+    model_config = CONFIG
 
     area_pixels: int
     area_mm2: float | None = None
@@ -179,7 +179,7 @@ class Finding(BaseModel):
         mask_map: The mask at the network's resolution. Not serialised.
     """
 
-    model_config = _CONFIG
+    model_config = CONFIG
 
     record: Literal["finding"] = "finding"
     status: Status

@@ -6,12 +6,15 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from tumorlens.decide.finding import Finding, Measurements
+from tumorlens.decide.study import Study, StudyMeasurements
 from tumorlens.errors import ScanError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tumorlens.decide.finding import Finding, Measurements
+    from tumorlens.decide.finding import Lesion
+    from tumorlens.decide.study import StudyLesion
 
     Cell = str | float | int | None
 
@@ -34,10 +37,13 @@ _AFTER_CLASSES = (
     "area_pixels",
     "area_mm2",
     "lesions",
+    "lesion",
+    "volume_ml",
     "longest_pixels",
     "longest_mm",
     "perpendicular_pixels",
     "perpendicular_mm",
+    "mask_file",
     "reasons",
     "error",
     "message",
@@ -62,9 +68,31 @@ def csv_header(classes: Sequence[str]) -> str:
     return _line([*_BEFORE_CLASSES, *(f"p_{name}" for name in classes), *_AFTER_CLASSES])
 
 
-def csv_row(outcome: Finding | ScanError, classes: Sequence[str]) -> str:
+def csv_row(outcome: Finding | Study | ScanError, classes: Sequence[str]) -> str:
     """One outcome as a line with its line break; empty cells for what it does not have."""
-    cells = _error_cells(outcome) if isinstance(outcome, ScanError) else _cells(outcome)
+    match outcome:
+        case ScanError():
+            return _row(_error_cells(outcome), classes)
+        case Study():
+            return _row(_study_cells(outcome), classes)
+        case Finding():
+            return _row(_cells(outcome), classes)
+
+
+def csv_lesion_rows(outcome: Finding | Study, classes: Sequence[str]) -> str:
+    """A line for each lesion of a slice or study, its record ``lesion`` or ``study_lesion``."""
+    size = outcome.measurements
+    match outcome, size:
+        case Study(), StudyMeasurements():
+            rows = [_study_lesion_cells(outcome, lesion) for lesion in size.lesions]
+        case Finding(), Measurements():
+            rows = [_lesion_of_slice_cells(outcome, lesion) for lesion in size.lesions]
+        case _:
+            rows = []
+    return "".join(_row(cells, classes) for cells in rows)
+
+
+def _row(cells: dict[str, Cell], classes: Sequence[str]) -> str:
     columns = [*_BEFORE_CLASSES, *(f"p_{name}" for name in classes), *_AFTER_CLASSES]
     return _line([cells.get(column) for column in columns])
 
@@ -107,16 +135,84 @@ def _size_cells(size: Measurements) -> dict[str, Cell]:
         "area_pixels": size.area_pixels,
         "area_mm2": size.area_mm2,
         "lesions": len(size.lesions),
+        "mask_file": size.mask_file,
     }
     if size.lesions:
         largest = max(size.lesions, key=lambda lesion: lesion.area_pixels)
-        cells |= {
-            "longest_pixels": largest.longest_pixels,
-            "longest_mm": largest.longest_mm,
-            "perpendicular_pixels": largest.perpendicular_pixels,
-            "perpendicular_mm": largest.perpendicular_mm,
-        }
+        cells |= _diameter_cells(largest)
     return cells
+
+
+def _diameter_cells(lesion: Lesion) -> dict[str, Cell]:
+    return {
+        "longest_pixels": lesion.longest_pixels,
+        "longest_mm": lesion.longest_mm,
+        "perpendicular_pixels": lesion.perpendicular_pixels,
+        "perpendicular_mm": lesion.perpendicular_mm,
+    }
+
+
+def _lesion_cells(lesion: Lesion) -> dict[str, Cell]:
+    return {
+        "lesion": lesion.number,
+        "area_pixels": lesion.area_pixels,
+        "area_mm2": lesion.area_mm2,
+        **_diameter_cells(lesion),
+    }
+
+
+def _lesion_of_slice_cells(finding: Finding, lesion: Lesion) -> dict[str, Cell]:
+    scan = finding.scan
+    return {
+        "record": "lesion",
+        "input": scan.source,
+        "slice": scan.frame + 1,
+        "slices": scan.frame_count,
+        "series": scan.series,
+        "notice": finding.notice,
+        **_lesion_cells(lesion),
+    }
+
+
+def _study_cells(study: Study) -> dict[str, Cell]:
+    """The whole study: its volume, and the diameters of its largest lesion where it is largest."""
+    size = study.measurements
+    cells: dict[str, Cell] = {
+        "record": study.record,
+        "input": study.source,
+        "slices": study.slice_count,
+        "status": study.status.value,
+        "label": study.label,
+        "tumor_probability": study.tumor_probability,
+        "mask_file": study.mask_file,
+        "reasons": "; ".join(note.text for note in study.notes),
+        "series": study.series,
+        "model": study.model.name,
+        "model_version": study.model.version,
+        "model_sha256": study.model.sha256,
+        "notice": study.notice,
+    }
+    if size is not None:
+        cells |= {"lesions": len(size.lesions), "volume_ml": size.volume_ml}
+        if size.lesions:
+            cells |= _diameter_cells(size.lesions[0].largest)
+    if study.spacing_mm is not None:
+        cells |= {"row_spacing_mm": study.spacing_mm[0], "column_spacing_mm": study.spacing_mm[1]}
+    return cells
+
+
+def _study_lesion_cells(study: Study, lesion: StudyLesion) -> dict[str, Cell]:
+    """A lesion through the study; its area and diameters are those of its largest slice."""
+    return {
+        "record": "study_lesion",
+        "input": study.source,
+        "slice": lesion.largest_slice,
+        "slices": study.slice_count,
+        "series": study.series,
+        "volume_ml": lesion.volume_ml,
+        "notice": study.notice,
+        **_lesion_cells(lesion.largest),
+    }
 
 
 def _error_cells(error: ScanError) -> dict[str, Cell]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tumorlens.decide.finding import Finding
+from tumorlens.decide.study import Study
 from tumorlens.errors import ScanError
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,7 +35,7 @@ class ErrorRecord(BaseModel):
     message: str
 
 
-_Line = Annotated[Finding | ErrorRecord, Field(discriminator="record")]
+_Line = Annotated[Finding | Study | ErrorRecord, Field(discriminator="record")]
 
 
 def error_record(error: ScanError) -> ErrorRecord:
@@ -48,7 +49,7 @@ def error_record(error: ScanError) -> ErrorRecord:
     )
 
 
-def json_line(outcome: Finding | ScanError) -> str:
+def json_line(outcome: Finding | Study | ScanError) -> str:
     """One outcome as a JSON object, without line breaks and without the final one."""
     record = error_record(outcome) if isinstance(outcome, ScanError) else outcome
     return record.model_dump_json()
@@ -59,7 +60,7 @@ def line_schema() -> str:
     schema = TypeAdapter(_Line).json_schema(mode="serialization")
     head = {
         "$schema": SCHEMA_DIALECT,
-        "title": "A line of `tumorlens predict --format json`",
+        "title": "A line of `tumorlens predict` or `tumorlens segment` with `--format json`",
     }
     return json.dumps(head | schema, indent=2, ensure_ascii=False) + "\n"
 

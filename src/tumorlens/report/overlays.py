@@ -1,37 +1,32 @@
-"""Overlays as PNG files in one folder: safe names, none written twice, no other file replaced."""
+"""Overlays as PNG files in one folder."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from tumorlens.errors import TumorLensError
 from tumorlens.explain.colour import DEFAULT_OPACITY
 from tumorlens.explain.overlay import overlay
+from tumorlens.report.folder import OutputFolder, stem_of
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from tumorlens.decide.finding import Finding
-    from tumorlens.scan.scan import Scan
+    from tumorlens.explain.regions import Region
 
 SUFFIX = ".overlay.png"
 # Written into every overlay, so that a later run may replace it and nothing else.
 MARK_KEY, MARK = "Software", "TumorLens overlay"
-# The mark lies in the first chunks of the file.
-MARK_WITHIN = 256
-# File systems take 255 bytes a name; a letter takes up to four, and a number may follow.
-LONGEST_STEM = 50
 # Little smaller files at higher levels, for several times the time.
 COMPRESSION = 3
-_MEMBER = "::"
-_UNSAFE = re.compile(r"[^\w.-]+")
 
 
-class OverlayFolder:
+class OverlayFolder(OutputFolder):
     """A folder that overlays are written into.
 
     Args:
@@ -43,16 +38,21 @@ class OverlayFolder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, opacity: float = DEFAULT_OPACITY) -> None:
-        self.folder = Path(folder)
+        super().__init__(folder, what="overlays", mark=MARK)
         self._opacity = opacity
-        self._taken: set[str] = set()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._failed(error) from error
 
-    def write(self, scan: Scan, finding: Finding) -> Path:
+    def write(
+        self,
+        pixels: NDArray[np.float32],
+        finding: Finding,
+        lesions: Iterable[Region] | None = None,
+    ) -> Path:
         """Draw and write the overlay of one slice.
+
+        Args:
+            pixels: float32 (H, W) in [0, 1], the slice of the Finding.
+            finding: The answer.
+            lesions: What is outlined; what the answer marks by itself if None.
 
         Returns:
             Where it was written: ``<name of the input>[-slice][-number].overlay.png``.
@@ -63,57 +63,11 @@ class OverlayFolder:
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
-        picture = Image.fromarray(overlay(scan.pixels, finding, opacity=self._opacity))
+        picture = Image.fromarray(overlay(pixels, finding, opacity=self._opacity, lesions=lesions))
         text = PngInfo()
         text.add_text(MARK_KEY, MARK)
-        temporary = self.folder / f".{secrets.token_hex(8)}.part"
-        try:
-            path = self._free_path(_stem(finding))
-            with temporary.open("xb") as stream:
-                picture.save(stream, "PNG", pnginfo=text, compress_level=COMPRESSION)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise self._failed(error) from error
-        return path
 
-    def _free_path(self, stem: str) -> Path:
-        """The first name that is neither taken in this run nor another file's."""
-        number = 1
-        while True:
-            name = f"{stem}{SUFFIX}" if number == 1 else f"{stem}-{number}{SUFFIX}"
-            path = self.folder / name
-            # Some file systems do not tell upper from lower case.
-            if name.casefold() not in self._taken and _may_replace(path):
-                self._taken.add(name.casefold())
-                return path
-            number += 1
+        def save(stream: BinaryIO) -> None:
+            picture.save(stream, "PNG", pnginfo=text, compress_level=COMPRESSION)
 
-    def _failed(self, error: OSError) -> TumorLensError:
-        return TumorLensError(
-            f"overlays cannot be written to {self.folder}: {error.strerror or error}. "
-            "Name another folder."
-        )
-
-
-def _stem(finding: Finding) -> str:
-    """A file name from the last part of the input's name, with nothing that leads elsewhere."""
-    last = re.split(r"[/\\]", finding.scan.source.split(_MEMBER)[-1])[-1]
-    stem = _UNSAFE.sub("_", last.rsplit(".", 1)[0] if "." in last[1:] else last).strip("._-")
-    # What the file system's encoding cannot write is left out of the name.
-    encoding = sys.getfilesystemencoding()
-    stem = stem.encode(encoding, "ignore").decode(encoding)[:LONGEST_STEM] or "scan"
-    if finding.scan.frame_count > 1:
-        stem = f"{stem}-{finding.scan.frame + 1:04d}"
-    return stem
-
-
-def _may_replace(path: Path) -> bool:
-    """Whether nothing is there, or an overlay of an earlier run."""
-    try:
-        with path.open("rb") as stream:
-            return MARK.encode() in stream.read(MARK_WITHIN)
-    except FileNotFoundError:
-        return not path.is_symlink()
-    except OSError:
-        return False
+        return self.save(stem_of(finding.scan), SUFFIX, save)

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from tumorlens.decide.finding import Finding
 
 # The words carry the answer; colours only help the eye, and none of them says "all is well".
-_STYLES = {
+STATUS_STYLES = {
     Status.TUMOR: "bold bright_red",
     Status.NO_TUMOR: "cyan",
     Status.UNCERTAIN: "bold yellow",
     Status.REJECTED: "dim",
 }
-_ERROR_STYLE = "red"
+ERROR_STYLE = "red"
 NOTHING = "-"
 
 Row = tuple[Text, ...]
@@ -46,7 +46,7 @@ def table_of(rows: Iterable[Row]) -> Table:
 def table_row(outcome: Finding | ScanError) -> Row:
     """One outcome: input, answer, tumor probability, kind of tumor, and why it is not clearer."""
     if isinstance(outcome, ScanError):
-        answer = Text(NOT_ANSWERED, style=_ERROR_STYLE)
+        answer = Text(NOT_ANSWERED, style=ERROR_STYLE)
         cells = (NOTHING, NOTHING, one_line(outcome.reason))
         return (Text(one_line(outcome.source)), answer, *map(Text, cells))
     cells = (
@@ -54,7 +54,7 @@ def table_row(outcome: Finding | ScanError) -> Row:
         NOTHING if outcome.label is None else class_words(outcome.label, outcome.model.display),
         "; ".join(reason.text for reason in outcome.reasons) or NOTHING,
     )
-    answer = Text(STATUS_WORDS[outcome.status], style=_STYLES[outcome.status])
+    answer = Text(STATUS_WORDS[outcome.status], style=STATUS_STYLES[outcome.status])
     return (Text(one_line(slice_name(outcome.scan))), answer, *map(Text, cells))
 
 

@@ -1,0 +1,113 @@
+"""The answer for a whole series or volume, pooled from the answers for its slices."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from tumorlens.decide.finding import (
+    CONFIG,
+    NOTICE,
+    Fraction,
+    Lesion,
+    ModelInfo,
+    Reason,
+    Status,
+)
+
+POOLING = (
+    "tumor if any slice is answered tumor, else uncertain if any is, else no_tumor if any is; "
+    "the tumor probability is the highest of any slice that was answered"
+)
+_ORDER = (Status.TUMOR, Status.UNCERTAIN, Status.NO_TUMOR, Status.REJECTED)
+
+
+class StudyLesion(BaseModel):
+    """The size of one lesion through all slices that it reaches.
+
+    Attributes:
+        number: From 1, the largest first; its parts in the Findings have the same.
+        pixels: How many pixels are marked, over all slices.
+        volume_ml: Their volume, where the spacing and the distance of slices are known.
+        first_slice: The first slice that it reaches, from 1 in the order of the study.
+        last_slice: The last one.
+        largest_slice: The slice on which it covers the largest area.
+        largest: Its size there: the two diameters that RANO and RECIST 1.1 ask for.
+    """
+
+    model_config = CONFIG
+
+    number: int
+    pixels: int
+    volume_ml: float | None = None
+    first_slice: int
+    last_slice: int
+    largest_slice: int
+    largest: Lesion
+
+
+class StudyMeasurements(BaseModel):
+    """The size of all that is marked in a study.
+
+    Attributes:
+        pixels: How many pixels are marked, over all slices; 0 where no lesion is.
+        volume_ml: Their volume, where the spacing and the distance of slices are known.
+        lesions: The lesions that they make up, by number.
+    """
+
+    model_config = CONFIG
+
+    pixels: int
+    volume_ml: float | None = None
+    lesions: tuple[StudyLesion, ...] = ()
+
+
+class Study(BaseModel):
+    """The answer for a series or a volume.
+
+    Attributes:
+        status: Pooled from the slices, as `pooling` says.
+        label: The tumor class with the highest mean probability over the slices answered tumor.
+        tumor_probability: The highest of any slice that was not rejected.
+        slices: Status → how many slices have it.
+        pooling: How the status was pooled.
+        source: The file of the volume, or the first file of the series, as the user named it.
+        series: Equal to that of its slices.
+        spacing_mm: (row, column) distance of pixel centres in mm, or None where unknown.
+        slice_distance_mm: Usual distance of neighbouring slices in mm, or None where unknown.
+        measurements: Size of what is marked; None where the slices do not make up a volume, or
+            the status is neither tumor nor no tumor and nothing is marked.
+        notes: What a reader of the measurements must know.
+        mask_file: Where the mask of the whole study was written, if it was.
+        model: Which model answered.
+        notice: The research-use notice.
+    """
+
+    model_config = CONFIG
+
+    record: Literal["study"] = "study"
+    status: Status
+    label: str | None = None
+    tumor_probability: Fraction | None = None
+    slices: dict[Status, int]
+    pooling: str = POOLING
+    source: str
+    series: str | None = None
+    spacing_mm: tuple[float, float] | None = None
+    slice_distance_mm: float | None = None
+    measurements: StudyMeasurements | None = None
+    notes: tuple[Reason, ...] = ()
+    mask_file: str | None = None
+    model: ModelInfo
+    notice: str = NOTICE
+
+    @property
+    def slice_count(self) -> int:
+        """How many slices it has."""
+        return sum(self.slices.values())
+
+
+def pooled(slices: dict[Status, int]) -> Status:
+    """The status of a study; see `POOLING`."""
+    return next((status for status in _ORDER if slices.get(status)), Status.REJECTED)
