@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 PROGRAM = "tumorlens"
-COMMANDS = ("predict", "models", "doctor", "data", "train", "evaluate", "export")
+COMMANDS = ("predict", "segment", "models", "doctor", "data", "train", "evaluate", "export")
 """The sub-commands in the order of the help, each in the module of its name in this package."""
 
 EPILOG = """
