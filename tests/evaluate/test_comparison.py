@@ -1,6 +1,7 @@
 """If these fail, a model's figures stand alone, and a shortcut is published as skill."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,14 +10,10 @@ from PIL import Image
 from tumorlens.data.manifest import Entry
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate import controls
-from tumorlens.evaluate.comparison import ControlFigure, control_figures, warnings_of
-from tumorlens.evaluate.holdout import (
-    Confusion,
-    Evaluation,
-    Sides,
-    beside_controls,
-    load_evaluation,
-)
+from tumorlens.evaluate.comparison import control_figures, warnings_of
+from tumorlens.evaluate.evaluation import Confusion, ControlFigure, Evaluation, load_evaluation
+from tumorlens.evaluate.holdout import beside_controls
+from tumorlens.evaluate.sides import Sides
 from tumorlens.evaluate.tables import control_table, to_markdown
 from tumorlens.model.format import Metric
 
@@ -58,6 +55,7 @@ def sides(root):
     return Sides(
         training=[entry(root, n, LABELS[n % 4], 2) for n in range(60)],
         held_out=[entry(root, 100 + n, LABELS[n % 4], 1) for n in range(24)],
+        root=root,
     )
 
 
@@ -78,10 +76,8 @@ def evaluation(*metrics, **changes):
     )  # fmt: skip
 
 
-def test_controls_are_measured_in_the_models_figures_on_its_images(metadata, root, sides, unseen):
-    found = control_figures(
-        metadata, root, training=sides.training, held_out=sides.held_out, unseen=unseen
-    )
+def test_controls_are_measured_in_the_models_figures_on_its_images(metadata, sides, unseen):
+    found = control_figures(metadata, sides, unseen=unseen)
     values = {(f.control, f.metric.name, f.metric.on): f.metric for f in found}
     for name, on, count in (
         ("accuracy", "fold 1 of drawn", 18),  # six are tumors of unknown kind
@@ -128,10 +124,10 @@ def test_a_figure_near_chance_is_called_that_and_no_shortcut():
 
 
 class TestBesideAnEvaluation:
-    def test_controls_and_warnings_are_part_of_it(self, metadata, root, sides):
+    def test_controls_and_warnings_are_part_of_it(self, metadata, sides):
         seen = []
         result = beside_controls(
-            evaluation(metric(0.9)), metadata, root, sides, progress=lambda *n: seen.append(n)
+            evaluation(metric(0.9)), metadata, sides, progress=lambda *n: seen.append(n)
         )
         assert result.metrics == (metric(0.9),)
         assert any("outer frame" in sentence for sentence in result.warnings)
@@ -143,7 +139,8 @@ class TestBesideAnEvaluation:
     def test_without_the_training_images_it_says_why_there_are_none(
         self, metadata, tmp_path, sides
     ):
-        result = beside_controls(evaluation(metric(0.9)), metadata, tmp_path, sides)
+        elsewhere = replace(sides, root=tmp_path)
+        result = beside_controls(evaluation(metric(0.9)), metadata, elsewhere)
         assert result.controls == ()
         (sentence,) = result.warnings
         assert "60 files of the manifest are not there" in sentence
@@ -155,7 +152,7 @@ class TestBesideAnEvaluation:
             path.write_bytes((root / one.name).read_bytes())
         Image.new("L", (64, 64)).save(tmp_path / sides.training[0].name)
         with pytest.raises(DatasetError, match="differ from the manifest"):
-            control_figures(metadata, tmp_path, training=sides.training, held_out=sides.held_out)
+            control_figures(metadata, replace(sides, root=tmp_path))
 
     def test_it_is_kept_and_read_again(self, tmp_path):
         figure = ControlFigure(control="frame only", metric=metric(0.8))

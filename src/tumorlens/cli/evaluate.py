@@ -10,9 +10,18 @@ import typer
 from tumorlens.cli.extras import training_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
 
-    from tumorlens.evaluate.holdout import Evaluation
+    from tumorlens.cli.display import Display
+    from tumorlens.data.manifest import Entry
+    from tumorlens.evaluate.answers import Answers
+    from tumorlens.evaluate.evaluation import Evaluation
+    from tumorlens.evaluate.sides import Sides
+    from tumorlens.model.run import Model
 
 EPILOG = """
 **Examples**
@@ -21,6 +30,15 @@ EPILOG = """
 
 `tumorlens evaluate mobilenetv2-4class --data sets/ --out evaluation/ --unseen tcia_btp` also
 measures tumor against no tumor on a set that the model learnt nothing from.
+
+`tumorlens evaluate first.onnx --data sets/ --run runs/first --out evaluation/` takes the manifest
+of the run that the model comes from, and notes how long it trained.
+
+`tumorlens evaluate imported.onnx --data mine/ --out evaluation/` measures a model from elsewhere on
+a set with a folder a class. What such a model learnt from nobody knows, and the figures say so.
+
+`tumorlens evaluate answers.csv --data sets/ --manifest manifest.csv --out evaluation/` measures
+whatever gave the answers: a line an image, its name and a column of probabilities for each class.
 
 The manifest is built again from the sets that the model's recipe names, or read from
 `--manifest`. It must be the one that the model was trained with, or the command stops: otherwise
@@ -33,45 +51,109 @@ what copying, the outer frame of the picture, and the properties of the file rea
 
 @training_extra("Evaluating")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Name of an installed model, or a model file.")],
-    data: Annotated[Path, typer.Option(help="The folder that holds the model's sets.")],
-    out: Annotated[Path, typer.Option(help="Where evaluation.json and predictions.csv go.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="An installed model, a model file, or a table of answers (.csv)."),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(help="The folder of the model's sets; for a model from elsewhere, a set."),
+    ],
+    out: Annotated[Path, typer.Option(help="Where figures, tables, charts and the page go.")],
     manifest: Annotated[
         Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
     ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The training run itself: its manifest, and its time.")
+    ] = None,
     unseen: Annotated[
         list[str] | None,
-        typer.Option(help="A set in --data that the model has not seen; may be given again."),
+        typer.Option(help="A set beside the others that it has not seen; may be given again."),
     ] = None,
 ) -> None:
     """Measure a model on the test fold of its own manifest, with 95 % intervals."""
     from tumorlens.cli.console import OutputConsole
     from tumorlens.cli.display import Display
     from tumorlens.evaluate import holdout
-    from tumorlens.model.registry import load_model
+    from tumorlens.evaluate.made import made_of
+    from tumorlens.evaluate.sides import sides
 
     display = Display()
-    loaded = load_model(model, threads=1)
+    subject = _subject(model)
+    made = made_of(subject.metadata, run)
+    if run is not None and manifest is None:
+        manifest = run / "manifest.csv"
     with display.counting("comparing images") as count:
-        sides = holdout.sides(loaded.metadata, data, manifest, count)
-    entries = sides.held_out
-    with display.counting("answering") as count:
-        probabilities = holdout.predict(loaded, data, entries, count)
-    result = holdout.evaluate(loaded, entries, probabilities)
-    others = []
+        found = sides(subject.metadata, data, manifest, count)
+    entries, probabilities = found.held_out, _answers(subject, found.held_out, found, display)
+    result = holdout.evaluate_sides(subject, found, probabilities)
+    result = result.model_copy(update={"made": made})
+    others: list[Entry] = []
     if unseen:
-        with display.counting("comparing images") as count:
-            others = holdout.unseen_entries(loaded.metadata, data, unseen, count)
-        with display.counting("answering") as count:
-            answers = holdout.predict(loaded, data, others, count)
-        figures = holdout.evaluate_unseen(loaded, others, answers)
-        result = result.model_copy(update={"metrics": (*result.metrics, *figures)})
+        others, notes = _unseen(subject, found, unseen, display)
+        answers = _answers(subject, others, found, display)
+        result = holdout.with_unseen(result, subject, others, answers)
+        result = result.model_copy(update={"notes": (*result.notes, *notes)})
     with display.counting("measuring controls") as count:
         result = holdout.beside_controls(
-            result, loaded.metadata, data, sides, unseen=others, progress=count
+            result, subject.metadata, found, unseen=others, progress=count
         )
-    holdout.save(result, loaded.metadata, entries, probabilities, out)
+    _save(result, subject, found, entries, probabilities, out)
     _show(OutputConsole(), result)
+    display.say(f"{out / 'evaluation.html'} shows all of it, with the errors that it was surest of")
+
+
+def _subject(model: str) -> Model | Answers:
+    """What is measured."""
+    from tumorlens.evaluate.answers import SUFFIX, load_answers
+    from tumorlens.model.registry import load_model
+
+    if model.lower().endswith(SUFFIX):
+        return load_answers(Path(model))
+    return load_model(model, threads=1)
+
+
+def _answers(
+    subject: Model | Answers, entries: Sequence[Entry], found: Sides, display: Display
+) -> NDArray[np.float64]:
+    """What it answers to some images, (N, C)."""
+    from tumorlens.evaluate import holdout
+    from tumorlens.evaluate.answers import Answers
+
+    if isinstance(subject, Answers):
+        return subject.to(entries)
+    with display.counting("answering") as count:
+        return holdout.predict(subject, found.root, entries, count)
+
+
+def _unseen(
+    subject: Model | Answers, found: Sides, names: Sequence[str], display: Display
+) -> tuple[list[Entry], list[str]]:
+    """The images of sets that were not learnt from, without copies of those that were."""
+    from tumorlens.evaluate.sides import unseen_entries, without_copies
+
+    with display.counting("comparing images") as count:
+        entries = unseen_entries(subject.metadata, found.root, names, count)
+    with display.counting("looking for copies of what was learnt from") as count:
+        return without_copies(entries, found.training, found.root, count)
+
+
+def _save(
+    result: Evaluation,
+    subject: Model | Answers,
+    found: Sides,
+    entries: Sequence[Entry],
+    probabilities: NDArray[np.float64],
+    out: Path,
+) -> None:
+    """Write everything, the page with the errors last."""
+    from tumorlens.evaluate.gallery import draw, mistakes
+    from tumorlens.evaluate.outputs import save
+    from tumorlens.evaluate.page import write_page
+
+    save(result, subject.metadata, entries, probabilities, out)
+    wrong = mistakes(subject.metadata, entries, probabilities)
+    write_page(result, draw(wrong, subject, found.root), len(wrong), out)
 
 
 def _show(console: Console, result: Evaluation) -> None:
@@ -95,5 +177,5 @@ def _show(console: Console, result: Evaluation) -> None:
         for cells in rows:
             beside.add_row(*cells)
         console.print(beside)
-    for sentence in result.warnings:
+    for sentence in (*result.warnings, *result.notes):
         console.print(sentence, style="yellow", markup=False, highlight=False)

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from tumorlens.data import manifest as manifests
 from tumorlens.data.audit.inspect import Inspection, inspect_file
-from tumorlens.data.index import TUMOR
 from tumorlens.errors import DatasetError
-from tumorlens.evaluate.controls import IGNORANT, ControlKind, answer, gather
+from tumorlens.evaluate.controls import IGNORANT, ControlKind, answer, answer_folds, gather
+from tumorlens.evaluate.evaluation import ControlFigure
 from tumorlens.evaluate.figures import fold_figures, unseen_figures
-from tumorlens.model.format import Metric
+from tumorlens.evaluate.parts import REST
+from tumorlens.evaluate.truth import UNKNOWN, known_entries, truth_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorlens.data.manifest import Entry
-    from tumorlens.model.format import ModelMetadata
+    from tumorlens.evaluate.controls import Evidence
+    from tumorlens.evaluate.figures import Figure
+    from tumorlens.evaluate.sides import Sides
+    from tumorlens.model.format import Metric, ModelMetadata
 
     Progress = Callable[[int, int], None]
 
@@ -55,53 +58,36 @@ _SUBJECTS = {
 }
 
 
-class ControlFigure(BaseModel):
-    """What a control scored in one of the model's figures, on the same images."""
-
-    model_config = ConfigDict(frozen=True)
-
-    control: str
-    metric: Metric
-
-
 def control_figures(
     metadata: ModelMetadata,
-    root: Path,
+    sides: Sides,
     *,
-    training: Sequence[Entry],
-    held_out: Sequence[Entry],
     unseen: Sequence[Entry] = (),
     progress: Progress | None = None,
 ) -> list[ControlFigure]:
     """Let each control learn from the model's training images, and take the model's figures of it.
 
+    Where it is not known what the model learnt from, the controls learn from the other folds of the
+    images that they answer: what they then reach is what the set itself gives away.
+
     Args:
         metadata: Of the model.
-        root: The folder that holds the sets.
-        training: The images that the model learnt from.
-        held_out: The images of its test fold.
+        sides: What the model learnt from, and its test side.
         unseen: Images of sets that it never saw.
         progress: Called with (images looked at, images in all).
 
     Raises:
         DatasetError: A training image is missing or has changed.
     """
-    names = tuple(dict.fromkeys((*metadata.classes, TUMOR)))
-    learnt = [entry for entry in training if entry.label in names]
-    manifests.verify(learnt, root)
-    entries = [*learnt, *held_out, *unseen]
-    evidence = gather(_inspected(root, entries, progress))
-    truth = np.array([names.index(entry.label) for entry in learnt], np.intp)
-    train, test = np.split(np.arange(len(entries)), [len(learnt)])
+    manifests.verify(sides.training, sides.root)
+    learnt = known_entries(metadata, sides.training)
+    evidence = gather(_inspected(sides.root, [*learnt, *sides.held_out, *unseen], progress))
     found = []
     for kind in SHOWN:
-        answers = answer(kind, evidence, truth, len(names), train=train, test=test)
-        over_classes = _over_classes(answers, names, metadata)
-        figures = [*fold_figures(metadata, held_out, over_classes[: len(held_out)])]
-        figures += unseen_figures(metadata, unseen, over_classes[len(held_out) :])
+        answers = _answers(kind, evidence, metadata, learnt, sides.held_out, len(unseen))
         found += [
             ControlFigure(control=kind.value, metric=figure.measured())
-            for figure in figures
+            for figure in _figures(metadata, sides, unseen, answers)
             if figure.name in HEADLINES
         ]
     return found
@@ -162,16 +148,59 @@ def _inspected(root: Path, entries: Sequence[Entry], progress: Progress | None) 
     return pictures
 
 
-def _over_classes(
-    answers: NDArray[np.float64], names: Sequence[str], metadata: ModelMetadata
+def _answers(
+    kind: ControlKind,
+    evidence: Evidence,
+    metadata: ModelMetadata,
+    learnt: Sequence[Entry],
+    held_out: Sequence[Entry],
+    unseen: int,
 ) -> NDArray[np.float64]:
+    """What a control answers to the test side and to sets never seen, over the model's classes."""
+    wide = len(metadata.classes) + 1
+    total = len(learnt) + len(held_out) + unseen
+    numbers = _numbers(metadata, learnt or held_out)
+    train, test = np.split(np.arange(total), [len(numbers)])
+    if learnt:
+        given = answer(kind, evidence, numbers, wide, train=train, test=test)
+    else:
+        folds = np.array([entry.fold for entry in held_out])
+        given = answer_folds(kind, evidence, numbers, wide, folds=folds, tested=train)
+        if unseen:
+            others = answer(kind, evidence, numbers, wide, train=train, test=test)
+            given = np.concatenate([given, others])
+    return _over_classes(given, metadata)
+
+
+def _numbers(metadata: ModelMetadata, entries: Sequence[Entry]) -> NDArray[np.intp]:
+    """What a control learns: the class, and a tumor of unknown kind as one class more."""
+    truth = truth_of(metadata, entries)
+    harmless = [i for i, name in enumerate(metadata.classes) if name not in metadata.positive]
+    without_kind = np.where(truth.tumor == 1, len(metadata.classes), harmless[0])
+    return np.where(truth.kind == UNKNOWN, without_kind, truth.kind)
+
+
+def _figures(
+    metadata: ModelMetadata,
+    sides: Sides,
+    unseen: Sequence[Entry],
+    answers: NDArray[np.float64],
+) -> Iterator[Figure]:
+    """The model's figures of a control's answers."""
+    held_out = sides.held_out
+    yield from fold_figures(metadata, held_out, answers[: len(held_out)])
+    if sides.leak is not None and sides.leak.near and sides.rest:
+        rest = [held_out[i] for i in sides.rest]
+        yield from fold_figures(metadata, rest, answers[sides.rest], REST)
+    yield from unseen_figures(metadata, unseen, answers[len(held_out) :])
+
+
+def _over_classes(answers: NDArray[np.float64], metadata: ModelMetadata) -> NDArray[np.float64]:
     """Probabilities over the model's classes: a tumor of unknown kind is shared out to the kinds.
 
     Each kind gets of it what it has of the kinds together.
     """
     classes = len(metadata.classes)
-    if len(names) == classes:
-        return answers
     given = answers[:, :classes].copy()
     kinds = [metadata.classes.index(name) for name in metadata.positive]
     together = given[:, kinds].sum(axis=1, keepdims=True)

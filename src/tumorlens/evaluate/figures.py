@@ -1,4 +1,4 @@
-"""Which figures are taken of answers, and over which images: the same for models and controls."""
+"""The figures that a model is chosen by, and over which images; controls are asked for the same."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tumorlens.data.index import TUMOR
 from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, sensitivity, with_interval
+from tumorlens.evaluate.truth import truth_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ class Figure:
 
 
 def fold_figures(
-    metadata: ModelMetadata, entries: Sequence[Entry], probabilities: Answers
+    metadata: ModelMetadata, entries: Sequence[Entry], probabilities: Answers, part: str = ""
 ) -> Iterator[Figure]:
     """The figures on the images of one fold.
 
@@ -55,14 +55,15 @@ def fold_figures(
         metadata: Its classes, and which of them are tumors.
         entries: The images.
         probabilities: The answers, (N, C).
+        part: Which part of the fold they are, in words that follow a comma; empty for all of it.
     """
-    known = known_rows(metadata, entries)
+    truth = truth_of(metadata, entries)
+    known = truth.with_kind
     inside = [entries[i] for i in known]
-    truth = np.array([metadata.classes.index(entry.label) for entry in inside])
     chosen = probabilities[known].argmax(axis=1)
-    yield from _class_figures(metadata, inside, truth, chosen)
-    yield from _kind_figures(metadata, inside, truth, chosen)
-    yield from _tumor_figures(metadata, entries, probabilities)
+    yield from _class_figures(metadata, inside, truth.kind[known], chosen, part)
+    yield from _kind_figures(metadata, inside, truth.kind[known], chosen, part)
+    yield from _tumor_figures(metadata, entries, probabilities, part)
 
 
 def unseen_figures(
@@ -73,11 +74,11 @@ def unseen_figures(
     This is what tells a model that has learnt tumors from one that has learnt collections: within
     one set, tumor and tumor-free pictures differ by the tumor only.
     """
-    score, truth = _tumor_scores(metadata, entries, probabilities)
+    score, truth, rows = _tumor_scores(metadata, entries, probabilities)
     for source in sorted({entry.source for entry in entries}):
-        part = [i for i, entry in enumerate(entries) if entry.source == source]
-        if truth[part].all() or not truth[part].any():
-            continue  # one side is empty: there is nothing to tell apart
+        part = [i for i in rows if entries[i].source == source]
+        if not _has_both(truth[part]):
+            continue
         groups = [entries[i].group for i in part]
         on = f"{source}, never seen"
         called = (score[part] >= metadata.thresholds.tumor).astype(np.intp)
@@ -87,23 +88,21 @@ def unseen_figures(
         yield Figure("tumor specificity", on, sensitivity(actual, called, 0), groups)
 
 
-def known_rows(metadata: ModelMetadata, entries: Sequence[Entry]) -> list[int]:
-    """The images whose class is one of the model's, by row."""
-    return [i for i, entry in enumerate(entries) if entry.label in metadata.classes]
-
-
-def where(entries: Sequence[Entry]) -> str:
-    """What some images are, in words: ``fold 1 of cheng and br35h``."""
-    sources = list(dict.fromkeys(entry.source for entry in entries))
-    folds = sorted({entry.fold for entry in entries})
-    return f"fold {', '.join(map(str, folds))} of {' and '.join(sources)}"
+def where(entries: Sequence[Entry], part: str = "") -> str:
+    """What some images are, in words: ``fold 1 of cheng and br35h``, ``all of mine``."""
+    sources = " and ".join(dict.fromkeys(entry.source for entry in entries))
+    folds = {entry.fold for entry in entries}
+    of = f"fold {folds.pop()}" if len(folds) == 1 else "all"
+    return f"{of} of {sources}" + (f", {part}" if part else "")
 
 
 def _class_figures(
-    metadata: ModelMetadata, entries: list[Entry], truth: Indices, chosen: Indices
+    metadata: ModelMetadata, entries: list[Entry], truth: Indices, chosen: Indices, part: str
 ) -> Iterator[Figure]:
+    if not entries:
+        return
     groups = [entry.group for entry in entries]
-    on = where(entries)
+    on = where(entries, part)
     present = sorted({int(number) for number in truth})
     yield Figure("accuracy", on, accuracy(truth, chosen), groups)
     yield Figure("macro F1", on, macro_f1(truth, chosen, present), groups)
@@ -113,7 +112,7 @@ def _class_figures(
 
 
 def _kind_figures(
-    metadata: ModelMetadata, entries: list[Entry], truth: Indices, chosen: Indices
+    metadata: ModelMetadata, entries: list[Entry], truth: Indices, chosen: Indices, part: str
 ) -> Iterator[Figure]:
     """How often the kind is right where there is a tumor: a missed tumor is a wrong kind."""
     positive = {metadata.classes.index(name) for name in metadata.positive}
@@ -122,32 +121,42 @@ def _kind_figures(
         return
     inside = [entries[i] for i in kept]
     statistic = accuracy(truth[kept], chosen[kept])
-    yield Figure("tumor kind accuracy", where(inside), statistic, [e.group for e in inside])
+    groups = [entry.group for entry in inside]
+    yield Figure("tumor kind accuracy", where(inside, part), statistic, groups)
 
 
 def _tumor_figures(
-    metadata: ModelMetadata, entries: Sequence[Entry], probabilities: Answers
+    metadata: ModelMetadata, entries: Sequence[Entry], probabilities: Answers, part: str
 ) -> Iterator[Figure]:
     """Tumor against no tumor: within each source that has both, and over all of them."""
-    score, truth = _tumor_scores(metadata, entries, probabilities)
-    parts = [list(range(len(entries)))]
-    parts += [
-        [i for i, entry in enumerate(entries) if entry.source == source]
-        for source in sorted({entry.source for entry in entries})
-    ]
-    for part in parts:
-        inside = [entries[i] for i in part]
-        if truth[part].all() or not truth[part].any():
-            continue  # one side is empty: there is nothing to tell apart
-        statistic = auroc(truth[part], score[part])
-        yield Figure("tumor AUROC", where(inside), statistic, [e.group for e in inside])
+    score, truth, rows = _tumor_scores(metadata, entries, probabilities)
+    sources = sorted({entry.source for entry in entries})
+    over = [list(rows)]
+    if len(sources) > 1:
+        over += [[i for i in rows if entries[i].source == source] for source in sources]
+    for chosen in over:
+        if _has_both(truth[chosen]):
+            inside = [entries[i] for i in chosen]
+            statistic = auroc(truth[chosen], score[chosen])
+            groups = [entry.group for entry in inside]
+            yield Figure("tumor AUROC", where(inside, part), statistic, groups)
 
 
 def _tumor_scores(
     metadata: ModelMetadata, entries: Sequence[Entry], probabilities: Answers
-) -> tuple[Answers, NDArray[np.bool_]]:
-    """The tumor probability of each image, and whether it shows a tumor."""
-    names = set(metadata.positive) | {TUMOR}
+) -> tuple[Answers, NDArray[np.bool_], Indices]:
+    """The tumor probability of each image, whether it shows a tumor, and of which that is known."""
+    truth = truth_of(metadata, entries)
+    return tumor_probability(metadata, probabilities), truth.tumor == 1, truth.with_tumor
+
+
+def tumor_probability(metadata: ModelMetadata, probabilities: Answers) -> Answers:
+    """The probabilities of the classes that are tumors, summed; (N, C) → (N,)."""
     columns = [metadata.classes.index(name) for name in metadata.positive]
-    truth = np.array([entry.label in names for entry in entries])
-    return probabilities[:, columns].sum(axis=1), truth
+    summed: Answers = probabilities[:, columns].sum(axis=1)
+    return summed
+
+
+def _has_both(truth: NDArray[np.bool_]) -> bool:
+    """Whether there is anything to tell apart."""
+    return bool(truth.any()) and not bool(truth.all())

@@ -13,14 +13,18 @@ import numpy as np
 from tumorlens.model.format import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     Indices = NDArray[np.intp]
+    Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)
+
+BINS = 15
+"""Bins of the calibration error, as in Guo et al. 2017 (arXiv:1706.04599)."""
 
 
 def bootstrap(
@@ -28,7 +32,7 @@ def bootstrap(
     groups: Sequence[str],
     *,
     seed: int = 0,
-    resamples: int = RESAMPLES,
+    resamples: int | None = None,
 ) -> tuple[float, float]:
     """The 95 % percentile interval of a statistic, resampling whole groups.
 
@@ -37,22 +41,34 @@ def bootstrap(
             not defined, which is left out.
         groups: The group of each image.
         seed: Where chance starts.
-        resamples: How many times.
+        resamples: How many times; `RESAMPLES` if None.
+    """
+    values = [statistic(indices) for indices in draws(groups, seed=seed, resamples=resamples)]
+    low, high = np.nanpercentile(values, INTERVAL)
+    return float(low), float(high)
+
+
+def draws(
+    groups: Sequence[str], *, seed: int = 0, resamples: int | None = None
+) -> Iterator[Indices]:
+    """The images of as many groups as there are, drawn with repeats, `resamples` times.
+
+    Args:
+        groups: The group of each image.
+        seed: Where chance starts.
+        resamples: How many times; `RESAMPLES` if None.
     """
     names, numbers = np.unique(np.asarray(groups), return_inverse=True)
     in_groups = np.argsort(numbers, kind="stable")
     sizes = np.bincount(numbers, minlength=len(names))
     starts = np.cumsum(sizes) - sizes
     chance = np.random.default_rng(seed)
-    values = []
-    for _ in range(resamples):
+    for _ in range(RESAMPLES if resamples is None else resamples):
         drawn = chance.integers(len(names), size=len(names))
         ends = np.cumsum(sizes[drawn])
         # The members of each drawn group one after another, counted on from where they start.
         offsets = np.repeat(starts[drawn] - ends + sizes[drawn], sizes[drawn])
-        values.append(statistic(in_groups[offsets + np.arange(ends[-1])]))
-    low, high = np.nanpercentile(values, INTERVAL)
-    return float(low), float(high)
+        yield in_groups[offsets + np.arange(ends[-1])]
 
 
 def with_interval(
@@ -112,22 +128,49 @@ def macro_f1(
     )
 
 
-def auroc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> Callable[[Indices], float]:
-    """The area under the receiver operating characteristic; NaN where one side is empty.
+def auroc(truth: NDArray[np.bool_], score: Floats) -> Callable[[Indices], float]:
+    """The area under the receiver operating characteristic; NaN where one side is empty."""
+    both = areas(truth, score)
+    return lambda indices: float(both(indices)[0])
 
-    It is the share of pairs of a positive and a negative that stand in order, ties counted half
-    (Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747), and so is counted here.
+
+def areas(truth: NDArray[np.bool_], score: Floats) -> Callable[[Indices], Floats]:
+    """The areas under the ROC curve and under the precision-recall curve; NaN where undefined.
+
+    The first is the share of pairs of a positive and a negative that stand in order, ties counted
+    half (Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747). The second is the average
+    precision, without interpolation (Davis and Goadrich 2006, doi:10.1145/1143844.1143874).
     """
-    levels, level = np.unique(score, return_inverse=True)
+    levels, level = np.unique(-score, return_inverse=True)
 
-    def statistic(indices: Indices) -> float:
+    def statistic(indices: Indices) -> Floats:
         sides, at = truth[indices], level[indices]
         positive = np.bincount(at[sides], minlength=len(levels))
         negative = np.bincount(at[~sides], minlength=len(levels))
-        pairs = int(positive.sum()) * int(negative.sum())
-        if not pairs:
-            return float("nan")
-        twice_in_order = positive @ (2 * np.cumsum(negative) - negative)
-        return float(twice_in_order / (2 * pairs))
+        found, alarms = np.cumsum(positive), np.cumsum(negative)
+        tumors, others = int(found[-1]), int(alarms[-1])
+        if not tumors:
+            return np.array([np.nan, np.nan])
+        precision = found / np.maximum(found + alarms, 1)
+        average = float(positive @ precision) / tumors
+        if not others:
+            return np.array([np.nan, average])
+        twice_in_order = float(negative @ (2 * found - positive))
+        return np.array([twice_in_order / (2 * tumors * others), average])
+
+    return statistic
+
+
+def calibration_error(right: NDArray[np.bool_], confidence: Floats) -> Callable[[Indices], float]:
+    """The expected calibration error: mean distance of confidence and frequency, over `BINS` bins.
+
+    Bins are equally wide and weigh by their images (Guo et al. 2017, arXiv:1706.04599).
+    """
+    bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    gap = confidence - right
+
+    def statistic(indices: Indices) -> float:
+        sums = np.bincount(bins[indices], weights=gap[indices], minlength=BINS)
+        return float(np.abs(sums).sum() / len(indices))
 
     return statistic

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tumorlens.evaluate.holdout import Evaluation
+    from tumorlens.evaluate.evaluation import Evaluation, Part
+    from tumorlens.model.format import Metric
+
+EACH_CLASS = ("precision", "sensitivity", "specificity", "F1", "AUROC", "AUPRC")
+"""The figures of a single class, each a column."""
 
 
 def to_markdown(result: Evaluation) -> str:
@@ -21,14 +25,47 @@ def to_markdown(result: Evaluation) -> str:
         (name, *map(str, row))
         for name, row in zip(confusion.classes, confusion.counts, strict=True)
     ]
+    fold = "all folds" if result.fold is None else f"fold {result.fold}"
     return (
-        f"Model `{result.model}`, file SHA-256 `{result.model_sha256}`, fold {result.fold}, "
+        f"Model `{result.model}`, file SHA-256 `{result.model_sha256}`, {fold}, "
         f"{result.images} images.\n\n"
         + _table(("figure", "on", "images", "value", "95 % interval"), figures)
         + f"\nConfusion on {confusion.on}; rows are the true class, columns the chosen one.\n\n"
         + _table(("true \\ chosen", *confusion.classes), counts)
+        + "".join(_all_figures(part) for part in result.parts)
         + _beside_controls(result)
     )
+
+
+def by_class(part: Part) -> tuple[list[Metric], dict[str, dict[str, Metric]]]:
+    """The figures of a part over all classes, and class → figure → its metric.
+
+    The name of a figure of one class is that of a column of `EACH_CLASS` and the class.
+    """
+    overall: list[Metric] = []
+    classes: dict[str, dict[str, Metric]] = {}
+    names = part.confusion.classes if part.confusion else ()
+    for metric in part.figures:
+        kind, _, name = metric.name.partition(" ")
+        if kind in EACH_CLASS and name in names:
+            classes.setdefault(name, {})[kind] = metric
+        else:
+            overall.append(metric)
+    return overall, classes
+
+
+def _all_figures(part: Part) -> str:
+    """Every figure of a part: a line a class, then those over all classes."""
+    overall, classes = by_class(part)
+    text = f"\nAll figures on {part.on} ({part.images} images, {part.groups} groups).\n"
+    if classes:
+        rows = [
+            (name, *(f"{found[kind].value:.3f}" if kind in found else "" for kind in EACH_CLASS))
+            for name, found in classes.items()
+        ]
+        text += "\n" + _table(("class", *EACH_CLASS), rows)
+    rows = [(m.name, f"{m.value:.3f}", interval(m.low, m.high)) for m in overall]
+    return text + "\n" + _table(("figure", "value", "95 % interval"), rows)
 
 
 def control_table(result: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -53,8 +90,8 @@ def _beside_controls(result: Evaluation) -> str:
         head, rows = control_table(result)
         text += "\nThe model beside controls that know nothing of tumors, trained on the same "
         text += "images.\n\n" + _table(head, rows)
-    if result.warnings:
-        text += "\n" + "".join(f"- {sentence}\n" for sentence in result.warnings)
+    if sentences := (*result.warnings, *result.notes):
+        text += "\n" + "".join(f"- {sentence}\n" for sentence in sentences)
     return text
 
 

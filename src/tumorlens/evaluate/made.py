@@ -1,0 +1,77 @@
+"""How a model was made, as far as its file and its training run say."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tumorlens.data.split import SplitBy
+from tumorlens.errors import DatasetError
+from tumorlens.evaluate.evaluation import Made, Said
+from tumorlens.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tumorlens.model.format import ModelMetadata
+
+
+def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
+    """How a model was made; None for one that was made elsewhere.
+
+    Args:
+        metadata: Of the model.
+        run: The folder of its training run, where it is at hand: it says how long training took.
+
+    Raises:
+        DatasetError: The folder holds no training run.
+    """
+    try:
+        recipe = Recipe.model_validate(metadata.recipe)
+    except ValidationError:
+        return None
+    trainable, frozen = _parameters(recipe)
+    said = recipe.reported
+    return Made(
+        recipe=recipe.name,
+        title=recipe.title,
+        split=SplitBy(recipe.data.split).value,
+        sources=recipe.data.sources,
+        trainable=trainable,
+        frozen=frozen,
+        seconds=None if run is None else _seconds(run),
+        reported=None
+        if said is None
+        else Said(figure=said.figure, value=said.value, on=said.on, by=said.by),
+    )
+
+
+def _parameters(recipe: Recipe) -> tuple[int | None, int | None]:
+    """Parameters that training changed, and that it did not; None where there is no network."""
+    if recipe.network is None:
+        return None, None
+    from tumorlens.train.architectures.classifier import build
+    from tumorlens.train.architectures.summary import summary
+
+    network = build(recipe.network, len(recipe.classes), recipe.input)
+    found = summary(network)
+    return found.trainable, found.frozen
+
+
+def _seconds(run: Path) -> float:
+    """The time of all epochs of all fits of a run."""
+    files = sorted(run.glob("*/curves.csv"))
+    if not files:
+        msg = f"{run}: holds no training run (no curves.csv); name the --out of `tumorlens train`"
+        raise DatasetError(msg)
+    total = 0.0
+    for path in files:
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                total += sum(float(row["seconds"]) for row in csv.DictReader(file))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            msg = f"{path}: not the curves of a training run ({error})"
+            raise DatasetError(msg) from error
+    return round(total, 1)
