@@ -14,7 +14,7 @@ import torch
 
 from tumorlens.train.augment.spec import AugmentRecipe
 from tumorlens.train.fit.checkpoint import map_state, save_state
-from tumorlens.train.fit.loop import EVALUATION_BATCH, SEEDS_APART, computed_in
+from tumorlens.train.fit.loop import SEEDS_APART, at_a_time, computed_in
 from tumorlens.train.fit.spec import Precision
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _view(
     chance = torch.Generator(device).manual_seed(seed)
     precision = recipe.fit.precision if number else Precision.FP32
     parts = []
-    for chosen in torch.split(torch.arange(len(images)), EVALUATION_BATCH):
+    for chosen in torch.split(torch.arange(len(images)), at_a_time(device)):
         given = (
             images.changed(chosen, number, recipe.augment, chance)
             if number

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH = 64
 
+CPU_BATCH = 8
+"""Images at a time on a CPU where none waits for another: what they need then fits its caches,
+which makes MobileNetV2 up to three times as fast as batches of 64."""
+
 STEPS_BETWEEN_REPORTS = 10
 """On a GPU: to ask it for the loss is to wait for it."""
 
@@ -143,7 +147,7 @@ def answers(
     network.eval()
     order = workers.share(torch.arange(len(examples)))
     embeddings, logits = [], []
-    for chosen in torch.split(order, EVALUATION_BATCH):
+    for chosen in torch.split(order, at_a_time(device)):
         features = examples.features(network, examples.unchanged(chosen, device)).float()
         embeddings.append(network.embedding(features))
         logits.append(network.classify(features).float())
@@ -151,6 +155,11 @@ def answers(
         _gathered(torch.cat(embeddings), order, len(examples), workers),
         _gathered(torch.cat(logits), order, len(examples), workers),
     )
+
+
+def at_a_time(device: torch.device) -> int:
+    """How many images to answer at once."""
+    return CPU_BATCH if device.type == "cpu" else EVALUATION_BATCH
 
 
 def _gathered(rows: Tensor, order: Tensor, count: int, workers: Workers) -> Tensor:
