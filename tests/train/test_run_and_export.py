@@ -14,9 +14,11 @@ from tumorlens.model.format import Metric
 from tumorlens.model.prepare import prepare
 from tumorlens.model.registry import installed_models, load_model
 from tumorlens.scan import read
-from tumorlens.train import export as export_module
-from tumorlens.train.export import assemble, check_parity, export
-from tumorlens.train.run import choose_device, open_run, train
+from tumorlens.train.export import convert as export_module
+from tumorlens.train.export.compare import Tolerance
+from tumorlens.train.export.convert import export
+from tumorlens.train.export.publish import register
+from tumorlens.train.run import choose_device, train
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +37,10 @@ def test_a_run_leaves_what_a_person_and_an_export_need(drawn_run):
         assert file.is_file(), file
 
 
-def test_the_graph_says_what_the_network_says(drawn_run, model_file):
-    exported = assemble(open_run(drawn_run.folder))
-    image = np.random.default_rng(0).random((3, 1, 64, 64), np.float32)
-    differences = check_parity(model_file.read_bytes(), exported, image)
-    assert differences["probabilities"] < 1e-4
-    assert differences["heatmap"] < 1e-3
+def test_the_graph_says_what_the_network_says(drawn_run, tmp_path):
+    found = export(drawn_run.folder, tmp_path / "again.onnx").differences.by_output
+    assert found.keys() == {"probabilities", "heatmap", "novelty"}
+    assert max(found.values()) < 1e-4
 
 
 def test_the_mean_of_a_heatmap_is_the_logit_of_its_class(model_file):
@@ -53,10 +53,10 @@ def test_the_mean_of_a_heatmap_is_the_logit_of_its_class(model_file):
 
 
 def test_a_graph_that_differs_is_never_left_behind(drawn_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "PROBABILITY_TOLERANCE", -1.0)
-    with pytest.raises(ModelIncompatible, match="differs from the network"):
+    monkeypatch.setattr(export_module, "SAME_GRAPH", Tolerance(-1.0, -1.0))
+    with pytest.raises(ModelIncompatible, match="differs from what it was made of"):
         export(drawn_run.folder, tmp_path / "wrong.onnx")
-    assert not (tmp_path / "wrong.onnx").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_carries_what_an_answer_needs_and_no_path_of_this_machine(drawn_run, model_file):
@@ -101,7 +101,7 @@ def test_the_test_fold_is_proven_unseen(drawn_run, model_file, drawn_root, tmp_p
 def test_figures_travel_in_the_file_and_its_hash_in_the_registry(drawn_run, tmp_path, monkeypatch):
     figure = Metric(name="accuracy", value=0.5, low=0.4, high=0.6, on="fold 1 of drawn", count=8)
     path = tmp_path / "drawn.onnx"
-    export_module.register(path, export(drawn_run.folder, path, [figure]).name)
+    register(path, export(drawn_run.folder, path, [figure]).metadata.name)
     monkeypatch.setenv("TUMORLENS_MODELS", str(tmp_path))
     listed = [m for m in installed_models() if m.path == path]
     assert [m.published_sha256 for m in listed] == [load_model(path).sha256]

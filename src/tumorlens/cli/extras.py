@@ -17,7 +17,9 @@ DATA_LIBRARIES = frozenset(
     {"scipy", "sklearn", "cleanlab", "pandas", "faiss", "h5py", "jinja2", "pooch"}
 )
 # The train extra brings the data extra with it.
-TRAINING_LIBRARIES = DATA_LIBRARIES | {"torch", "matplotlib", "onnx", "onnxscript"}
+TRAINING_LIBRARIES = DATA_LIBRARIES | frozenset(
+    {"torch", "matplotlib", "onnx", "onnxscript", "safetensors", "optuna", "tomli_w"}
+)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Finished runs and model files become files of other formats, each compared with its source."""

@@ -1,0 +1,114 @@
+"""How far a file's answers are from those of what it was made of, and how far they may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tumorlens.errors import ModelIncompatible
+from tumorlens.model.prepare import prepare
+from tumorlens.scan import draw_phantom
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tumorlens.model.format import InputSpec
+    from tumorlens.model.run import RawOutputs
+
+DRAWN_SIDE = 256
+"""Of the heads that files are compared on; about the size of a slice."""
+
+_KINDS = (None, "glioma", "meningioma", "pituitary")
+# Noise is far from anything learnt: it drives novelty and logits to values that heads do not.
+_SEEDS = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a file's answers may be from those of its source.
+
+    Attributes:
+        probabilities: Largest absolute difference of a probability, or of a mask's pixel.
+        evidence: Largest difference of a heatmap's pixel or a novelty, as a share of the largest
+            value that the source gives, or of 1 where that is smaller.
+    """
+
+    probabilities: float
+    evidence: float
+
+
+SAME_GRAPH = Tolerance(probabilities=1e-4, evidence=1e-4)
+"""32-bit float in another order of summation; logits are tens in size."""
+
+HALF_PRECISION = Tolerance(probabilities=0.02, evidence=0.02)
+"""16-bit float keeps 11 bits of each number; some fifty layers add up to a few thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """The largest differences of each output; see `Tolerance` for their units."""
+
+    by_output: dict[str, float]
+
+    def require(self, tolerance: Tolerance, what: str) -> None:
+        """Raise where one is beyond its tolerance, or is not a number.
+
+        Args:
+            tolerance: How far they may be.
+            what: What was compared, to start a sentence with.
+
+        Raises:
+            ModelIncompatible: One is.
+        """
+        beyond = {
+            name: value
+            for name, value in self.by_output.items()
+            if not value <= _limit(tolerance, name)
+        }
+        if beyond:
+            told = ", ".join(
+                f"{name} by {value:.2g} (allowed: {_limit(tolerance, name):.2g})"
+                for name, value in beyond.items()
+            )
+            msg = f"{what} differs from what it was made of: {told}; no file was left"
+            raise ModelIncompatible(msg)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:.1g}" for name, value in self.by_output.items())
+
+
+def differences(given: RawOutputs, wanted: RawOutputs) -> Differences:
+    """How far answers for some images are from the answers that are wanted for them."""
+    found = {
+        "probabilities": _largest(given.probabilities - wanted.probabilities),
+        "heatmap": _share(given.heatmap, wanted.heatmap),
+        "novelty": _share(given.novelty, wanted.novelty),
+    }
+    if wanted.mask is not None and given.mask is not None:
+        found["mask"] = _largest(given.mask - wanted.mask)
+    return Differences(found)
+
+
+def drawn_images(spec: InputSpec) -> NDArray[np.float32]:
+    """Drawn heads with and without lesions, and noise: float32 (N, channels, H, W) in [0, 1]."""
+    heads = [
+        prepare(draw_phantom(seed, tumor=kind, size=DRAWN_SIDE).pixels, spec).tensor
+        for seed, kind in zip(_SEEDS, _KINDS, strict=True)
+    ]
+    noise = np.random.default_rng(0).random((1, spec.height, spec.width), np.float32)
+    return np.stack([*heads, np.broadcast_to(noise, heads[0].shape)])
+
+
+def _limit(tolerance: Tolerance, output: str) -> float:
+    bounded = output in {"probabilities", "mask"}
+    return tolerance.probabilities if bounded else tolerance.evidence
+
+
+def _largest(values: NDArray[np.float32]) -> float:
+    return float(np.abs(values).max(initial=0))
+
+
+def _share(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    return _largest(given - wanted) / max(1.0, _largest(wanted))
