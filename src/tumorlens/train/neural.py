@@ -27,7 +27,7 @@ from tumorlens.train.dataset import load_images
 from tumorlens.train.features import compute_features
 from tumorlens.train.fit import fit, save_state
 from tumorlens.train.fit.optimize import check_precision
-from tumorlens.train.keras_bridge import load_keras_weights
+from tumorlens.train.keras.fill import load_keras_weights
 from tumorlens.train.run import REFIT, SELECT, Run, Silent, begin
 from tumorlens.train.workers import joined
 
@@ -177,7 +177,7 @@ def _carry_out(run: Run, images: LabelledImages, init: Path | None, place: Place
     sides(recipe, images)  # a class that is missing is told before features are computed
     network = start_network(recipe, init, place.device)
     place.watcher.say(f"classes: {', '.join(recipe.classes)}")
-    _tell_network(run, network, place)
+    _tell_network(run, network, init, place)
     examples = examples_of(run, images, network, place)
     learnt, held_out = sides(recipe, examples)
     fitted = _fit(network, run, SELECT, learnt, held_out, recipe.fit.epochs, place)
@@ -199,9 +199,10 @@ def _carry_out(run: Run, images: LabelledImages, init: Path | None, place: Place
         shutil.rmtree(run.features, ignore_errors=True)  # large, and of no more use
 
 
-def _tell_network(run: Run, network: Classifier, place: Place) -> None:
+def _tell_network(run: Run, network: Classifier, init: Path | None, place: Place) -> None:
     """Say how large the network is; a deep one has too many layers to list but in a file."""
     found = summary(network)
+    place.watcher.say(f"weights: start from {init.name if init else 'chance'}")
     place.watcher.say(str(found) if len(found.layers) <= MOST_LAYERS_SHOWN else found.line)
     if place.workers.is_first:
         run.network.write_text(f"{found}\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from tumorlens.train.dense.images import load_marked
 from tumorlens.train.dense.network import LesionNetwork
 from tumorlens.train.fit.checkpoint import save_state
 from tumorlens.train.fit.optimize import check_precision
-from tumorlens.train.keras_bridge import load_keras_weights
+from tumorlens.train.keras.fill import load_keras_weights
 from tumorlens.train.neural import Place, is_finished, note_start
 from tumorlens.train.run import REFIT, SELECT, begin
 from tumorlens.train.workers import ALONE
