@@ -21,6 +21,13 @@ def test_a_model_says_what_of_it_was_trained_and_on_which_split(metadata):
     assert (made.recipe, made.split, made.seconds) == ("mobilenetv2-4class", "authors", None)
 
 
+def test_what_was_set_otherwise_than_the_recipe_says_is_part_of_its_name(metadata):
+    """Otherwise a shortened run passes for the recipe; the split has a column of its own."""
+    assert made_of(metadata).changes == {"network.trainable": "head"}
+    same = load_recipe("mobilenetv2-binary").for_labels(["tumor", "no_tumor"])
+    assert made_of(tiny_metadata(recipe=same.model_dump(mode="json"))).changes == {}
+
+
 def test_the_time_is_that_of_all_epochs_of_all_fits(metadata, tmp_path):
     for name, seconds in (("select", (1.5, 2)), ("refit", (3,))):
         (tmp_path / name).mkdir()

@@ -12,13 +12,25 @@ from typer.main import get_command
 
 from tumorlens._version import __version__
 from tumorlens.cli.guard import telling_lost_output
-from tumorlens.cli.lazy import LazyGroup
+from tumorlens.cli.lazy import LazyGroup, python_name
 
 if TYPE_CHECKING:
     from typing import TextIO
 
 PROGRAM = "tumorlens"
-COMMANDS = ("predict", "segment", "models", "doctor", "data", "train", "evaluate", "export")
+COMMANDS = (
+    "predict",
+    "segment",
+    "models",
+    "doctor",
+    "data",
+    "train",
+    "tune",
+    "evaluate",
+    "compare",
+    "export",
+    "import",
+)
 """The sub-commands in the order of the help, each in the module of its name in this package."""
 
 EPILOG = """
@@ -39,7 +51,7 @@ For research and education only. Not a medical device; not for diagnosis or trea
 
 
 class _Commands(LazyGroup):
-    modules: ClassVar = {name: f"{__package__}.{name}" for name in COMMANDS}
+    modules: ClassVar = {name: f"{__package__}.{python_name(name)}" for name in COMMANDS}
 
 
 app = typer.Typer(

@@ -61,7 +61,7 @@ class Part(_Frozen):
         confusion: Of the images whose class is known, if any; each judged by its most probable
             class.
         tumor_confusion: Tumor against no tumor at the model's threshold, where there are both.
-        curves: None in short copies of an evaluation.
+        curves: Of all of them.
     """
 
     on: str
@@ -104,6 +104,8 @@ class Made(_Frozen):
         title: What that is, in words.
         split: What decided on which side an image stands.
         sources: The sets that it was made of.
+        changes: What was set otherwise than the recipe of this name says; the split is not among
+            them.
         trainable: Parameters of its network that training changed; None where there is none.
         frozen: Parameters that it did not change, counted as Keras does.
         seconds: What all epochs took together; None where the run is not at hand.
@@ -114,6 +116,7 @@ class Made(_Frozen):
     title: str
     split: str
     sources: tuple[str, ...]
+    changes: dict[str, str] = {}
     trainable: int | None = None
     frozen: int | None = None
     seconds: float | None = None
@@ -135,7 +138,7 @@ class Evaluation(_Frozen):
         metrics: The figures that a model is chosen by, with intervals: what a model file carries.
         confusion: Of the images of the test fold whose class is known.
         parts: All figures: on the test fold, on what of it shares nothing with the training side
-            where sides leak, and on each set that was never seen.
+            where sides leak, and on each set that was never seen. None in short copies.
         controls: What controls that learnt from the same images scored in the figures that a
             model is chosen by; none in evaluations of earlier versions.
         warnings: What the controls and the leaks say of the model's figures, a sentence each.
@@ -164,10 +167,11 @@ def to_json(result: Evaluation) -> str:
     return _LIST_OF_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
-def without_curves(result: Evaluation) -> Evaluation:
-    """A short copy of an evaluation."""
-    parts = tuple(part.model_copy(update={"curves": None}) for part in result.parts)
-    return result.model_copy(update={"parts": parts})
+def short(result: Evaluation) -> Evaluation:
+    """A copy with the figures that a model is chosen by, the controls and the leaks, and no parts:
+    small enough to be kept beside code.
+    """  # noqa: D205
+    return result.model_copy(update={"parts": ()})
 
 
 def load_evaluation(path: Path) -> Evaluation:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from tumorlens.data.split import SplitBy
-from tumorlens.errors import DatasetError
+from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.evaluate.evaluation import Made, Said
-from tumorlens.train.recipe import Recipe
+from tumorlens.train.recipe import Recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tumorlens.model.format import ModelMetadata
+
+_WITHOUT_EFFECT = ("title", "display", "data.split", "sources.", "reported.")
+"""Settings that change no weight, and the split, which stands in a column of its own."""
 
 
 def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
@@ -39,6 +44,7 @@ def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
         title=recipe.title,
         split=SplitBy(recipe.data.split).value,
         sources=recipe.data.sources,
+        changes=_changes(recipe),
         trainable=trainable,
         frozen=frozen,
         seconds=None if run is None else _seconds(run),
@@ -46,6 +52,32 @@ def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
         if said is None
         else Said(figure=said.figure, value=said.value, on=said.on, by=said.by),
     )
+
+
+def _changes(recipe: Recipe) -> dict[str, str]:
+    """Setting → value, of those that the recipe of this name has otherwise."""
+    if recipe.name not in recipe_names():
+        return {}
+    shipped = load_recipe(recipe.name)
+    with suppress(DatasetError, RecipeError):  # classes that the shipped one would not take
+        shipped = shipped.for_labels(recipe.classes)
+    before, now = _flat(shipped.model_dump(mode="json")), _flat(recipe.model_dump(mode="json"))
+    return {
+        key: str(value)
+        for key, value in now.items()
+        if before.get(key) != value and not key.startswith(_WITHOUT_EFFECT)
+    }
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested table as dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
 
 
 def _parameters(recipe: Recipe) -> tuple[int | None, int | None]:

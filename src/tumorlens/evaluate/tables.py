@@ -29,9 +29,9 @@ def to_markdown(result: Evaluation) -> str:
     return (
         f"Model `{result.model}`, file SHA-256 `{result.model_sha256}`, {fold}, "
         f"{result.images} images.\n\n"
-        + _table(("figure", "on", "images", "value", "95 % interval"), figures)
+        + table(("figure", "on", "images", "value", "95 % interval"), figures)
         + f"\nConfusion on {confusion.on}; rows are the true class, columns the chosen one.\n\n"
-        + _table(("true \\ chosen", *confusion.classes), counts)
+        + table(("true \\ chosen", *confusion.classes), counts)
         + "".join(_all_figures(part) for part in result.parts)
         + _beside_controls(result)
     )
@@ -63,9 +63,9 @@ def _all_figures(part: Part) -> str:
             (name, *(f"{found[kind].value:.3f}" if kind in found else "" for kind in EACH_CLASS))
             for name, found in classes.items()
         ]
-        text += "\n" + _table(("class", *EACH_CLASS), rows)
+        text += "\n" + table(("class", *EACH_CLASS), rows)
     rows = [(m.name, f"{m.value:.3f}", interval(m.low, m.high)) for m in overall]
-    return text + "\n" + _table(("figure", "value", "95 % interval"), rows)
+    return text + "\n" + table(("figure", "value", "95 % interval"), rows)
 
 
 def control_table(result: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -89,7 +89,7 @@ def _beside_controls(result: Evaluation) -> str:
     if result.controls:
         head, rows = control_table(result)
         text += "\nThe model beside controls that know nothing of tumors, trained on the same "
-        text += "images.\n\n" + _table(head, rows)
+        text += "images.\n\n" + table(head, rows)
     if sentences := (*result.warnings, *result.notes):
         text += "\n" + "".join(f"- {sentence}\n" for sentence in sentences)
     return text
@@ -100,6 +100,7 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
