@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 IR_VERSION = 9
 """Of ONNX files with operator set 18: what every runtime that knows the one knows."""
 
+# They tell of torchvision operators that they do not find, and of attributes of their own making.
+_TALKATIVE = ("torch.onnx._internal.exporter._registration", "onnx_ir._convenience")
+
 _MEASURED, _DECIDED, _ANSWERED = "measure/", "decide/", "answer/"
 
 
@@ -65,8 +68,8 @@ def _exported(
     inputs: list[str],
     outputs: list[str],
 ) -> onnx.ModelProto:
-    # PyTorch's exporter tells of torchvision operators that it does not find; none is used.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # PyTorch's exporter warns of its own internals, which nobody here can change.
         warnings.simplefilter("ignore")

@@ -52,9 +52,10 @@ class CoOccurrence(Additive):
     def sums(self, picture: Picture) -> Tensor:
         """(N, regions * distances * angles * levels², CELLS, CELLS)."""
         grey = torch.floor(picture.equal * self.levels).clamp_max(self.levels - 1)
-        hot = one_hot(grey, self.levels)
-        regions = (picture.head, picture.spot)
-        return torch.cat([self._pairs(hot * region.unsqueeze(1)) for region in regions], dim=1)
+        regions = torch.stack([picture.head, picture.spot], dim=1).flatten(0, 1)
+        hot = one_hot(grey, self.levels).repeat_interleave(len(REGIONS), dim=0)
+        pairs = self._pairs(hot * regions.unsqueeze(1))
+        return pairs.reshape(-1, len(REGIONS) * pairs.shape[1], CELLS, CELLS)
 
     def describe(self, totals: Tensor) -> Tensor:
         """(B, S, 1) → (B, D)."""
@@ -66,10 +67,8 @@ class CoOccurrence(Additive):
 
     def _pairs(self, hot: Tensor) -> Tensor:
         first = cell_pixels(hot)
-        seconds = torch.cat(
-            [cell_pixels(shifted(hot, *offset(d, a))) for d in self.distances for a in ANGLES],
-            dim=1,
-        )
+        offsets = [offset(distance, angle) for distance in self.distances for angle in ANGLES]
+        seconds = cell_pixels(torch.cat(shifted(hot, offsets), dim=1))
         counts = torch.bmm(seconds, first.transpose(1, 2))
         places = counts.reshape(-1, CELLS, CELLS, counts.shape[1] * counts.shape[2])
         return places.permute(0, 3, 1, 2)

@@ -87,17 +87,17 @@ def kmeans(counts: Tensor, clusters: int) -> Tensor:
     Returns:
         (N, clusters), in levels.
     """
-    levels = torch.arange(LEVELS, dtype=counts.dtype, device=counts.device).view(1, 1, -1)
+    levels = torch.arange(LEVELS, dtype=counts.dtype, device=counts.device)
     middles = (torch.arange(clusters, dtype=counts.dtype, device=counts.device) + 0.5) / clusters
     cumulated = ranks(counts).unsqueeze(1)
     centres = (cumulated < middles.view(1, -1, 1)).sum(dim=2).to(counts.dtype)
     centres = centres.clamp_max(LEVELS - 1)
+    # Pixels and the sum of their levels, for any choice of levels, in one product.
+    worth = torch.stack([counts, counts * levels], dim=2)
+    numbers = torch.arange(clusters, device=counts.device).view(1, -1, 1)
     for _ in range(KMEANS_STEPS):
-        edges = (centres[:, 1:] + centres[:, :-1]) / 2
-        lower = torch.nn.functional.pad(edges, (1, 0), value=-1.0).unsqueeze(2)
-        upper = torch.nn.functional.pad(edges, (0, 1), value=float(LEVELS)).unsqueeze(2)
-        members = ((levels > lower) & (levels <= upper)) * counts.unsqueeze(1)
-        size = members.sum(dim=2)
-        mean = (members * levels).sum(dim=2) / size.clamp_min(1)
-        centres = torch.where(size > 0, mean, centres)
+        nearest = (levels.view(1, 1, -1) - centres.unsqueeze(2)).abs().argmin(dim=1, keepdim=True)
+        found = torch.bmm((nearest == numbers).to(counts.dtype), worth)
+        size = found[:, :, 0]
+        centres = torch.where(size > 0, found[:, :, 1] / size.clamp_min(1), centres)
     return centres

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
     from tumorlens.train.classical.picture import Picture
 
-POINTS = 8
-PATTERNS = POINTS + 2
+_AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
+"""(down, across) of the neighbours, in their order around the pixel."""
+
+PATTERNS = len(_AROUND) + 2
 """So many bright neighbours in a row, from none to all; the last one is every other pattern."""
 
 REGIONS = ("head", "spot")
 
 _MOST_CHANGES = 2
 _DIAGONAL = math.sqrt(0.5)
+"""A neighbour on a diagonal is so far down and across, and interpolated between four pixels."""
 
 _ROUNDING = 1e-5
 """A neighbour that is darker by less is as bright: it is interpolated, and rounded."""
@@ -52,24 +55,17 @@ def patterns(grey: Tensor) -> Tensor:
     As scikit-image's ``local_binary_pattern(…, 8, 1, "uniform")``.
     """
     plane = grey.unsqueeze(1)
+    around = dict(zip(_AROUND, shifted(plane, _AROUND), strict=True))
     bits = []
-    for number in range(POINTS):
-        turn = 2 * math.pi * number / POINTS
-        neighbour = _at(plane, -math.sin(turn), math.cos(turn))
-        bits.append((neighbour - plane > -_ROUNDING).to(grey.dtype))
-    around = torch.cat(bits, dim=1)
-    changes = (around - around.roll(1, dims=1)).abs().sum(dim=1)
-    return torch.where(changes <= _MOST_CHANGES, around.sum(dim=1), float(PATTERNS - 1))
-
-
-def _at(plane: Tensor, down: float, across: float) -> Tensor:
-    """The plane at a distance of one pixel from each pixel; interpolated on the diagonals."""
-    rows, columns = round(down), round(across)
-    if min(abs(down), abs(across)) < 1 - _DIAGONAL:
-        return shifted(plane, rows, columns)
-    far, near = _DIAGONAL, 1 - _DIAGONAL
-    return (
-        far * far * shifted(plane, rows, columns)
-        + far * near * (shifted(plane, rows, 0) + shifted(plane, 0, columns))
-        + near * near * plane
-    )
+    for down, across in _AROUND:
+        neighbour = around[down, across]
+        if down and across:
+            neighbour = (
+                _DIAGONAL**2 * neighbour
+                + _DIAGONAL * (1 - _DIAGONAL) * (around[down, 0] + around[0, across])
+                + (1 - _DIAGONAL) ** 2 * plane
+            )
+        bits.append(neighbour - plane > -_ROUNDING)
+    brighter = torch.cat(bits, dim=1).to(grey.dtype)
+    changes = (brighter - brighter.roll(1, dims=1)).abs().sum(dim=1)
+    return torch.where(changes <= _MOST_CHANGES, brighter.sum(dim=1), float(PATTERNS - 1))

@@ -12,6 +12,8 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from tumorlens.train.classical.picture import Picture
@@ -68,13 +70,24 @@ def cell_pixels(values: Tensor) -> Tensor:
     return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, rows * columns)
 
 
-def shifted(values: Tensor, down: int, across: int) -> Tensor:
-    """(N, C, H, W) whose pixel (y, x) is that at (y + down, x + across) of `values`; 0 beyond."""
+def shifted(values: Tensor, offsets: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """(N, C, H, W) looked at from elsewhere.
+
+    Args:
+        values: What is looked at.
+        offsets: (down, across) each.
+
+    Returns:
+        For each offset (N, C, H, W) whose pixel (y, x) is that at (y + down, x + across) of
+        `values`, and 0 where that is beyond the frame.
+    """
     height, width = values.shape[2:]
-    reach = max(abs(down), abs(across))
+    reach = max(abs(step) for offset in offsets for step in offset)
     padded = functional.pad(values, [reach] * 4)
-    top, left = reach + down, reach + across
-    return padded[:, :, top : top + height, left : left + width]
+    return [
+        padded[:, :, reach + y : reach + y + height, reach + x : reach + x + width]
+        for y, x in offsets
+    ]
 
 
 def entropy(counts: Tensor) -> Tensor:

@@ -75,8 +75,8 @@ class Answering(nn.Module):
 
     weight: Tensor
     bias: Tensor
-    mean: Tensor
-    deviation: Tensor
+    centre: Tensor
+    spread: Tensor
 
     def __init__(
         self, logits: LogitMap, temperature: float, scale: Scale, reference: NoveltyReference
@@ -84,8 +84,8 @@ class Answering(nn.Module):
         super().__init__()
         self.register_buffer("weight", torch.from_numpy(logits.weight / np.float32(temperature)))
         self.register_buffer("bias", torch.from_numpy(logits.bias / np.float32(temperature)))
-        self.register_buffer("mean", torch.from_numpy(scale.mean))
-        self.register_buffer("deviation", torch.from_numpy(scale.deviation))
+        self.register_buffer("centre", torch.from_numpy(scale.mean))
+        self.register_buffer("spread", torch.from_numpy(scale.deviation))
         self.novelty = NoveltyHead(reference)
 
     def forward(self, features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,7 +97,7 @@ class Answering(nn.Module):
         maps = (fall - fall.mean(dim=1, keepdim=True) + whole).transpose(1, 2)
         heatmap = maps.reshape(-1, classes, CELLS, CELLS)
         of_slices = features.reshape(-1, 1 + PLACES, features.shape[1])[:, 0]
-        novelty = self.novelty((of_slices - self.mean) / self.deviation)
+        novelty = self.novelty((of_slices - self.centre) / self.spread)
         return torch.softmax(whole[:, 0], dim=1), heatmap, novelty
 
 
