@@ -1,9 +1,11 @@
 """If these fail, the table of recipes counts what was not trained, or the wrong time."""
 
+import json
+
 import pytest
 
 from tests.conftest import tiny_metadata
-from tumorlens.errors import DatasetError
+from tumorlens.errors import RecipeError
 from tumorlens.evaluate.made import made_of
 from tumorlens.train.recipe import load_recipe
 
@@ -28,12 +30,13 @@ def test_what_was_set_otherwise_than_the_recipe_says_is_part_of_its_name(metadat
     assert made_of(tiny_metadata(recipe=same.model_dump(mode="json"))).changes == {}
 
 
-def test_the_time_is_that_of_all_epochs_of_all_fits(metadata, tmp_path):
-    for name, seconds in (("select", (1.5, 2)), ("refit", (3,))):
-        (tmp_path / name).mkdir()
-        lines = [f"{number},{second}" for number, second in enumerate(seconds, start=1)]
-        (tmp_path / name / "curves.csv").write_text("\n".join(["epoch,seconds", *lines]))
+def test_the_time_is_that_of_the_run(metadata, tmp_path):
+    (tmp_path / "recipe.json").write_text(json.dumps(metadata.recipe))
+    assert made_of(metadata, tmp_path).seconds is None
+    (tmp_path / "time.json").write_text('{"seconds": 6.5}')
     assert made_of(metadata, tmp_path).seconds == 6.5
+    (tmp_path / "time.json").write_text("damaged")
+    assert made_of(metadata, tmp_path).seconds is None
 
 
 def test_a_model_from_elsewhere_says_nothing():
@@ -41,9 +44,5 @@ def test_a_model_from_elsewhere_says_nothing():
 
 
 def test_a_folder_without_a_run_is_refused(metadata, tmp_path):
-    with pytest.raises(DatasetError, match=r"no curves\.csv"):
-        made_of(metadata, tmp_path)
-    (tmp_path / "select").mkdir()
-    (tmp_path / "select" / "curves.csv").write_text("epoch\n1\n")
-    with pytest.raises(DatasetError, match="not the curves"):
+    with pytest.raises(RecipeError, match="no training run"):
         made_of(metadata, tmp_path)

@@ -108,7 +108,7 @@ class Made(_Frozen):
             them.
         trainable: Parameters of its network that training changed; None where there is none.
         frozen: Parameters that it did not change, counted as Keras does.
-        seconds: What all epochs took together; None where the run is not at hand.
+        seconds: What training took, reading the images included; None where the run is not at hand.
         reported: What the authors of the system that it reproduces say.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from tumorlens.data.split import SplitBy
 from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.evaluate.evaluation import Made, Said
 from tumorlens.train.recipe import Recipe, load_recipe, recipe_names
+from tumorlens.train.run import open_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
         run: The folder of its training run, where it is at hand: it says how long training took.
 
     Raises:
-        DatasetError: The folder holds no training run.
+        RecipeError: The folder holds no training run.
     """
     try:
         recipe = Recipe.model_validate(metadata.recipe)
@@ -47,7 +47,7 @@ def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
         changes=_changes(recipe),
         trainable=trainable,
         frozen=frozen,
-        seconds=None if run is None else _seconds(run),
+        seconds=None if run is None else open_run(run).seconds,
         reported=None
         if said is None
         else Said(figure=said.figure, value=said.value, on=said.on, by=said.by),
@@ -90,20 +90,3 @@ def _parameters(recipe: Recipe) -> tuple[int | None, int | None]:
     network = build(recipe.network, len(recipe.classes), recipe.input)
     found = summary(network)
     return found.trainable, found.frozen
-
-
-def _seconds(run: Path) -> float:
-    """The time of all epochs of all fits of a run."""
-    files = sorted(run.glob("*/curves.csv"))
-    if not files:
-        msg = f"{run}: holds no training run (no curves.csv); name the --out of `tumorlens train`"
-        raise DatasetError(msg)
-    total = 0.0
-    for path in files:
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                total += sum(float(row["seconds"]) for row in csv.DictReader(file))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            msg = f"{path}: not the curves of a training run ({error})"
-            raise DatasetError(msg) from error
-    return round(total, 1)

@@ -6,6 +6,8 @@ what `tumorlens.train.neural` tells of.
 
 from __future__ import annotations
 
+import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +16,7 @@ import torch
 
 from tumorlens.data import manifest
 from tumorlens.data.split import split
-from tumorlens.errors import RecipeError
+from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.workers import local_rank
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda")
 SELECT, REFIT = "select", "refit"
 """The folders of a run's fits."""
+
+LINES_DRAWN = 8
+"""Training images whose changes are drawn: what fits a screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,19 @@ class Run:
     def weights(self) -> Path:
         """The network's final weights."""
         return self.folder / "weights.pt"
+
+    @property
+    def time(self) -> Path:
+        """How long the run took, all its sessions together."""
+        return self.folder / "time.json"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, from reading images to the last weights; None if not known."""
+        try:
+            return float(json.loads(self.time.read_text(encoding="utf-8"))["seconds"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
 
     @property
     def classifier(self) -> Path:
@@ -161,6 +179,20 @@ def train(
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
+    with _timed(Run(folder, recipe)):
+        return _carry_out(recipe, root, folder, init, device, watcher, entries)
+
+
+def _carry_out(
+    recipe: Recipe,
+    root: Path,
+    folder: Path,
+    init: Path | None,
+    device: torch.device,
+    watcher: Watcher,
+    entries: Sequence[Entry] | None,
+) -> Run:
+    """The method that a recipe names."""
     # The methods are imported when they are needed: each brings libraries of its own.
     if recipe.classical is not None:
         from tumorlens.train.classical.run import train_classical
@@ -177,6 +209,20 @@ def train(
     return train_network(
         recipe, root, folder, init=init, device=device, watcher=watcher, entries=entries
     )
+
+
+@contextmanager
+def _timed(run: Run) -> Iterator[None]:
+    """Add what is done inside to the time of a run; a session that is killed adds nothing."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        if run.folder.is_dir() and local_rank() == 0:
+            seconds = run.seconds or 0.0
+            seconds = round(seconds + time.perf_counter() - started, 1)
+            text = json.dumps({"seconds": seconds}) + "\n"
+            run.time.write_text(text, encoding="utf-8")
 
 
 def begin(
@@ -211,6 +257,46 @@ def begin(
         run = Run(folder, named)
         _write_recipe(run)
     return run, found
+
+
+def draw_changes(
+    recipe: Recipe,
+    root: Path,
+    folder: Path,
+    target: Path,
+    *,
+    watcher: Watcher,
+    entries: Sequence[Entry] | None = None,
+) -> None:
+    """Draw some training images and what augmentation makes of them, label by label.
+
+    Args:
+        recipe: Whose changes are drawn.
+        root: The folder that holds the recipe's sets.
+        folder: Where the run is kept, which is begun by this.
+        target: The picture to write.
+        watcher: Is told of progress.
+        entries: The manifest to train by, instead of one that is built from the recipe's sets.
+
+    Raises:
+        DatasetError, RecipeError, ScanError: Naming what is wrong.
+    """
+    from tumorlens.train.augment import preview
+    from tumorlens.train.dataset import load_images
+
+    run, found = begin(recipe, root, folder, watcher, entries)
+    sides = {run.recipe.data.test_fold, run.recipe.data.validation_fold}
+    learnt = [entry for entry in found if entry.fold not in sides]
+    of_label: dict[str, list[Entry]] = {}
+    for entry in learnt:
+        of_label.setdefault(entry.label, []).append(entry)
+    each = -(-LINES_DRAWN // len(of_label)) if of_label else 0
+    chosen = [entry for label in sorted(of_label) for entry in of_label[label][:each]]
+    if not chosen:
+        msg = "the training folds hold no image"
+        raise DatasetError(msg)
+    images = load_images(root, chosen[:LINES_DRAWN], run.recipe)
+    preview(images.pixels.float() / 255, run.recipe.augment, target, seed=run.recipe.seed)
 
 
 def choose_device(name: str) -> torch.device:
