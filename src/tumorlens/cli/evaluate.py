@@ -37,6 +37,9 @@ of the run that the model comes from, and notes how long it trained.
 `tumorlens evaluate imported.onnx --data mine/ --out evaluation/` measures a model from elsewhere on
 a set with a folder a class. What such a model learnt from nobody knows, and the figures say so.
 
+`tumorlens evaluate masks.onnx --data sets/ --out evaluation/ --pixel-mm cheng=0.77` also measures
+masks, where the model gives them and the sets have them, into segmentation.json, .md and .csv.
+
 `tumorlens evaluate answers.csv --data sets/ --manifest manifest.csv --out evaluation/` measures
 whatever gave the answers: a line an image, its name and a column of probabilities for each class.
 
@@ -70,6 +73,13 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A set beside the others that it has not seen; may be given again."),
     ] = None,
+    pixel_mm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SET=MM",
+            help="How large a pixel of a set's pictures is, for distances of masks.",
+        ),
+    ] = None,
 ) -> None:
     """Measure a model on the test fold of its own manifest, with 95 % intervals."""
     from tumorlens.cli.console import OutputConsole
@@ -79,6 +89,7 @@ def evaluate(
     from tumorlens.evaluate.sides import sides
 
     display = Display()
+    spacings = _spacings(pixel_mm or ())
     subject = _subject(model)
     made = made_of(subject.metadata, run)
     if run is not None and manifest is None:
@@ -98,6 +109,7 @@ def evaluate(
         result = holdout.beside_controls(
             result, subject.metadata, found, unseen=others, progress=count
         )
+    result = _with_masks(result, subject, found, others, spacings, out, display)
     _save(result, subject, found, entries, probabilities, out)
     _show(OutputConsole(), result)
     display.say(f"{out / 'evaluation.html'} shows all of it, with the errors that it was surest of")
@@ -136,6 +148,57 @@ def _unseen(
         entries = unseen_entries(subject.metadata, found.root, names, count)
     with display.counting("looking for copies of what was learnt from") as count:
         return without_copies(entries, found.training, found.root, count)
+
+
+def _spacings(given: Sequence[str]) -> dict[str, float]:
+    """Set → mm a pixel, from ``SET=MM``."""
+    from tumorlens.explain.measure import believable
+
+    found = {}
+    for one in given:
+        name, _, text = one.rpartition("=")
+        try:
+            size = float(text)
+        except ValueError:
+            size = 0.0
+        if not name or believable((size, size)) is None:
+            msg = f"--pixel-mm takes a set and mm a pixel, such as cheng=0.77, got {one}"
+            raise typer.BadParameter(msg)
+        found[name] = size
+    return found
+
+
+def _with_masks(
+    result: Evaluation,
+    subject: Model | Answers,
+    found: Sides,
+    others: Sequence[Entry],
+    spacings: dict[str, float],
+    out: Path,
+    display: Display,
+) -> Evaluation:
+    """The evaluation with the headlines of the masks, if there are any; all of them are written."""
+    from tumorlens.evaluate.answers import Answers
+    from tumorlens.evaluate.figures import where
+    from tumorlens.evaluate.segmentation import measure_masks
+
+    if isinstance(subject, Answers):
+        return result
+    parts = {where(inside): inside for inside in _by_source(found.held_out)}
+    parts |= {f"{inside[0].source}, never seen": inside for inside in _by_source(others)}
+    with display.counting("comparing masks") as count:
+        report = measure_masks(
+            subject, found.root, parts, out=out, spacings=spacings, progress=count
+        )
+    if report is None:
+        return result
+    return result.model_copy(update={"metrics": (*result.metrics, *report.headlines)})
+
+
+def _by_source(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The images of each set."""
+    sources = sorted({entry.source for entry in entries})
+    return [[entry for entry in entries if entry.source == source] for source in sources]
 
 
 def _save(

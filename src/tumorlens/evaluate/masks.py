@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 FOUND_SHARE = 0.1
 # The surface distance that 95 % of the two outlines stay below: robust to a stray pixel.
 PERCENTILE = 95
+_OWN_WARNING = r"monai\.metrics.*always_return_as_numpy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +145,17 @@ def agreement(
         spacing: (row, column) distance of pixel centres in mm, or None where unknown.
     """
     import torch
-    from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+    from monai.metrics.meandice import compute_dice
+    from monai.metrics.meaniou import compute_iou
 
     pixels = int(np.count_nonzero(seen))
     if not truth.any():
         return Agreement(None, None, None, pixels)
     if not pixels:
         return Agreement(0.0, 0.0, None, 0)
+    # MONAI calls itself in a way that it has itself deprecated; a reader can do nothing about it.
+    warnings.filterwarnings("ignore", message=_OWN_WARNING, category=FutureWarning)
     given, drawn = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (seen, truth))
     distance = compute_hausdorff_distance(
         given, drawn, include_background=True, percentile=PERCENTILE, spacing=spacing or (1.0, 1.0)
