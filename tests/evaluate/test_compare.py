@@ -64,6 +64,7 @@ def test_a_recipe_has_one_line_with_both_splits_and_the_controls_of_each(folder)
     (row,) = summary_rows([one])
     assert dict(zip(HEAD, row, strict=True)) == {
         "recipe": "cnn-4class",
+        "set": "drawn",
         "reported": "0.690",
         "authors' split": "0.900 (0.800 to 0.900)",
         "of it learnt from": "30 of 40 (75.0%)",
@@ -78,10 +79,13 @@ def test_a_recipe_has_one_line_with_both_splits_and_the_controls_of_each(folder)
 
 def test_a_run_with_other_settings_is_a_line_of_its_own(folder):
     changed = MADE.model_copy(update={"changes": {"network.normalisation": "unit"}})
-    found = compare(find([folder(one=evaluation(), two=evaluation(made=changed))]))
-    assert [one.name for one in found] == [
-        "cnn-4class", "cnn-4class (network.normalisation=unit)",
-    ]  # fmt: skip
+    elsewhere = MADE.model_copy(update={"sources": ("other",)})
+    root = folder(one=evaluation(), two=evaluation(made=changed), three=evaluation(made=elsewhere))
+    assert [row[:2] for row in summary_rows(compare(find([root])))] == [
+        ("cnn-4class", "drawn"),
+        ("cnn-4class (network.normalisation=unit)", "drawn"),
+        ("cnn-4class", "other"),
+    ]
 
 
 def test_one_recipe_is_shown_with_every_figure_beside_every_control(folder):

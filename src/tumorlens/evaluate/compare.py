@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tumorlens.evaluate.evaluation import Evaluation, Made
     from tumorlens.model.format import Metric
 
+_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+
 FIGURE = "accuracy"
 """What authors of such systems report."""
 
@@ -25,6 +27,7 @@ NONE = ""
 
 HEAD = (
     "recipe",
+    "set",
     "reported",
     "authors' split",
     "of it learnt from",
@@ -88,18 +91,21 @@ def compare(paths: Iterable[Path]) -> list[Compared]:
 
     Raises:
         DatasetError: One is no evaluation or of a model from elsewhere, or two are of the same
-            recipe, settings and split.
+            recipe, sets, settings and split.
     """
-    found: dict[tuple[str, tuple[tuple[str, str], ...]], dict[Protocol, Evaluation]] = {}
+    found: dict[_Key, dict[Protocol, Evaluation]] = {}
     for path in paths:
         result = load_evaluation(path)
         if result.made is None:
             msg = f"{path}: the model does not say how it was made, so it has no line of its own"
             raise DatasetError(msg)
-        key = (result.made.recipe, tuple(result.made.changes.items()))
-        mine = found.setdefault(key, {})
+        made = result.made
+        mine = found.setdefault((made.recipe, made.sources, tuple(made.changes.items())), {})
         if result.protocol in mine:
-            msg = f"{path}: a second evaluation of {key[0]} on a {result.protocol} split; name one"
+            msg = (
+                f"{path}: a second evaluation of {made.recipe} with these settings on a "
+                f"{result.protocol} split; name one of them"
+            )
             raise DatasetError(msg)
         mine[result.protocol] = result
     return [_compared(found[key]) for key in sorted(found)]
@@ -110,6 +116,7 @@ def summary_rows(compared: Sequence[Compared]) -> list[tuple[str, ...]]:
     return [
         (
             one.name,
+            ", ".join(one.made.sources),
             _reported(one.made),
             _value(_whole(one.authors)),
             _leaking(one.authors),

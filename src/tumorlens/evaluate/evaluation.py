@@ -104,8 +104,7 @@ class Made(_Frozen):
         title: What that is, in words.
         split: What decided on which side an image stands.
         sources: The sets that it was made of.
-        changes: What was set otherwise than the recipe of this name says; the split is not among
-            them.
+        changes: What was set otherwise than the recipe of this name says, but for sets and split.
         trainable: Parameters of its network that training changed; None where there is none.
         frozen: Parameters that it did not change, counted as Keras does.
         seconds: What training took, reading the images included; None where the run is not at hand.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tumorlens.model.format import ModelMetadata
 
-_WITHOUT_EFFECT = ("title", "display", "data.split", "sources.", "reported.")
-"""Settings that change no weight, and the split, which stands in a column of its own."""
+_WITHOUT_EFFECT = ("title", "display", "data.split", "data.sources", "sources.", "reported.")
+"""Settings that change no weight, and the sets and their split, which are told by themselves."""
 
 
 def made_of(metadata: ModelMetadata, run: Path | None = None) -> Made | None:
