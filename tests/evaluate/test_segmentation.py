@@ -200,6 +200,20 @@ def test_a_mask_of_another_size_is_refused(model, drawn_set, tmp_path):
         mask_cases(model, tmp_path, entries_of(wrong))
 
 
+def test_crumbs_of_a_drawn_mask_are_no_lesions(model, drawn_set, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "1.png").write_bytes((drawn_set / "1.png").read_bytes())
+    mask = np.asarray(Image.open(drawn_set / "1.mask.png")).copy()
+    whole = np.count_nonzero(mask)
+    mask[2, 2] = mask[2, 40] = 255
+    Image.fromarray(mask).save(folder / "m.png")
+    (folder / "index.csv").write_text("image,mask,label\n1.png,m.png,glioma\n")
+    (found,) = mask_cases(model, tmp_path, entries_of(folder))
+    assert found.true_pixels == whole + 2
+    assert len(found.lesions) == 1
+
+
 def test_a_model_without_mask_has_no_report(tiny_model_path, drawn_set, tmp_path):
     parts = {"all of mine": entries_of(drawn_set)}
     without = load_file(tiny_model_path)

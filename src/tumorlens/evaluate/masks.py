@@ -14,7 +14,13 @@ from tumorlens.analysis import answer_scan
 from tumorlens.data.index import NO_TUMOR
 from tumorlens.decide.finding import Status
 from tumorlens.errors import DatasetError
-from tumorlens.explain.measure import DECIMALS, believable, marked, measure_lesion
+from tumorlens.explain.measure import (
+    DECIMALS,
+    believable,
+    marked,
+    measure_lesion,
+    smallest_area,
+)
 from tumorlens.explain.regions import Region, components
 from tumorlens.scan import read
 from tumorlens.train.dense.images import mask_paths
@@ -82,7 +88,7 @@ class MaskCase:
         true_pixels: How many pixels were drawn; 0 on a tumor-free image.
         network: What the network marks, whatever the answer is; specks are left out.
         answered: What the program marks: nothing, unless the answer is "tumor".
-        lesions: The lesions that were drawn.
+        lesions: The lesions that were drawn; a part of a mask that is as small as a speck is none.
         false_lesions: How many lesions the network marks that touch none of them.
     """
 
@@ -190,7 +196,7 @@ def _case(
         true_pixels=int(np.count_nonzero(truth)),
         network=agreement(seen, truth, spacing),
         answered=agreement(shown, truth, spacing),
-        lesions=tuple(_lesions(truth, seen, shown, spacing)),
+        lesions=tuple(_lesions(truth, seen, shown, spacing, smallest_area(finding))),
         false_lesions=sum(not (region.mask() & truth).any() for region in drawn.values()),
     )
 
@@ -213,12 +219,15 @@ def _lesions(
     seen: NDArray[np.bool_],
     shown: NDArray[np.bool_],
     spacing: Spacing | None,
+    smallest: float,
 ) -> list[DrawnLesion]:
     region = Region.of(truth)
     (labels,) = components([region])
     found = []
     for number in np.unique(labels):
         part = region.part(labels == number)
+        if part.area < smallest:
+            continue
         inside = part.mask()
         size = measure_lesion(1, part, spacing)
         longest = size.longest_pixels if size.longest_mm is None else size.longest_mm

@@ -163,6 +163,8 @@ def _sizes(cases: Sequence[MaskCase], on: str) -> Iterator[Metric]:
 def _detection(cases: Sequence[MaskCase], on: str) -> Iterator[Metric]:
     """Which drawn lesions are found, by their longest diameter, and which marks are false."""
     pairs = [(case, lesion) for case in cases for lesion in case.lesions]
+    if not pairs:
+        return
     owners = [case for case, _ in pairs]
     yield _figure("lesions found", on, owners, [float(one.found) for _, one in pairs], np.mean)
     answered = [float(one.found_as_answered) for _, one in pairs]
@@ -213,7 +215,8 @@ def _notes(
     yield (
         "Dice, IoU and HD95 are of what the network marks on images where a tumor was drawn, "
         'specks left out; "as answered" counts only marks of images that are answered tumor. '
-        f"A lesion is found where at least {FOUND_SHARE:.0%} of it is marked."
+        f"A lesion is found where at least {FOUND_SHARE:.0%} of it is marked; drawn parts that are "
+        "as small as a speck count in the overlap and are no lesions."
     )
     for on, entries in parts.items():
         if missing := len(entries) - len(cases[on]):
