@@ -18,6 +18,9 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
 Part = Annotated[float, Field(ge=0.0, lt=1.0)]
 
+DIGITS = 12
+"""Decimals of a scaled range."""
+
 BELOW_LIMIT = 0.95
 """Share of a limit that cannot itself be reached, such as a scale of 0, to which ranges grow."""
 
@@ -113,7 +116,8 @@ class AugmentRecipe(BaseModel):
             factor: 0 turns all changes off but the flips, 1 is the recipe itself.
         """
         ranges = {
-            name: min(value * factor, max(value, _highest(field)))
+            # rounded, so that a recipe that is written down says 0.075 and not 0.07500000000000001
+            name: round(min(value * factor, max(value, _highest(field))), DIGITS)
             for name, field in type(self).model_fields.items()
             if name != "artefact_share" and isinstance(value := getattr(self, name), float)
         }
