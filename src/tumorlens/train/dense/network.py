@@ -18,12 +18,16 @@ from tumorlens.train.architectures.mobilenetv2 import FEATURES, MobileNetV2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SKIPS = ("block_1_", "block_3_", "block_6_", "block_13_")
-"""The blocks whose expanded features, before their stride, the decoder takes: strides 2 to 16."""
+SKIPS = ("block_3_", "block_6_", "block_13_")
+"""The blocks whose expanded features, before their stride, the decoder takes: strides 4 to 16.
 
-SKIP_CHANNELS = (96, 144, 192, 576)
-DECODER_CHANNELS = (32, 64, 96, 128)
-"""Of the decoder at strides 2, 4, 8 and 16."""
+A further stage at stride 2 would take two fifths of the decoder's time; what it could draw finer
+than a quarter of a pixel's width, the soft targets of the marks give as well.
+"""
+
+SKIP_CHANNELS = (144, 192, 576)
+DECODER_CHANNELS = (64, 96, 128)
+"""Of the decoder at strides 4, 8 and 16."""
 
 EVIDENCE_SHARES = (0.002, 0.01)
 """The highest shares of a picture's marks that are averaged: about a small lesion, and a larger
@@ -37,7 +41,7 @@ class DenseOutputs(NamedTuple):
     """What the network gives for a batch.
 
     Attributes:
-        marks: Logit of a lesion for each pixel, (N, 1, H / 2, W / 2).
+        marks: Logit of a lesion for each pixel, (N, 1, H / 4, W / 4).
         tumor: Logit of a tumor in the picture, (N,).
         kinds: Logits of the kinds, given that there is a tumor, (N, K).
     """
@@ -68,7 +72,7 @@ class LesionNetwork(nn.Module):
         return self.answer(self.levels(image))
 
     def levels(self, image: Tensor) -> list[Tensor]:
-        """Features at strides 2, 4, 8, 16 and 32."""
+        """Features at strides 4, 8, 16 and 32."""
         return self.backbone.levels((image * 2 - 1).expand(-1, 3, -1, -1), SKIPS)
 
     def answer(self, levels: Sequence[Tensor]) -> DenseOutputs:
@@ -97,7 +101,7 @@ class LesionNetwork(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the encoder's features to marks at half the input's resolution."""
+    """From the encoder's features to marks at a quarter of the input's resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +116,7 @@ class Decoder(nn.Module):
         nn.init.constant_(self.marks.bias, -3.0)  # type: ignore[arg-type]
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Features at strides 2 … 32 → features at stride 16, and marks at stride 2."""
+        """Features at strides 4 … 32 → features at stride 16, and marks at stride 4."""
         x = self.reduce(levels[-1])
         coarse = x
         for number in reversed(range(len(self.stages))):
@@ -157,6 +161,13 @@ class Evidence(nn.Module):
         # More marks must never make a tumor less probable, so the scales are kept positive.
         result: Tensor = (means * self.scale.abs()).sum(dim=1) + self.bias
         return result
+
+    def of_pixels(self, marks: Tensor) -> Tensor:
+        """The logit that a picture would have if its highest marks were all like a pixel.
+
+        (N, 1, h, w) → (N, 1, h, w).
+        """
+        return marks.float() * self.scale.abs().sum() + self.bias
 
 
 def pool_under(features: Tensor, weights: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from tumorlens.model.format import REQUIRED_OUTPUTS
 from tumorlens.model.run import RawOutputs, first_line
 from tumorlens.train.architectures.classifier import build
 from tumorlens.train.calibrate import Calibration, NoveltyHead, NoveltyReference
+from tumorlens.train.dense.export import ExportedLesions
+from tumorlens.train.dense.train import start_dense
 from tumorlens.train.fit import load_state
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tumorlens.train.architectures.classifier import Classifier
+    from tumorlens.train.recipe import Recipe
     from tumorlens.train.run import Run
 
 
@@ -70,27 +73,50 @@ class ExportedClassifier(nn.Module):
         return probabilities, heatmap, self.novelty(self.network.embedding(features))
 
 
-def assemble(run: Run) -> ExportedClassifier:
+def assemble(run: Run) -> ExportedClassifier | ExportedLesions:
     """The network of a finished run, in inference mode, ready to be exported.
 
     Raises:
         RecipeError: The run is not finished, or what it trained is no network of classes.
         ModelCorrupt: A file of the run is damaged.
     """
-    if run.recipe.network is None:
-        msg = f"{run.folder}: {run.recipe.name} trains no network of classes; none can be exported"
-        raise RecipeError(msg)
     for file in (run.weights, run.calibration, run.novelty):
         if not file.is_file():
             msg = f"{run.folder}: the run is not finished ({file.name} is missing); train on"
             raise RecipeError(msg)
-    network = build(run.recipe.network, len(run.recipe.classes), run.recipe.input)
     try:
-        network.load_state_dict(load_state(run.weights))
+        return rebuild(
+            run.recipe,
+            load_state(run.weights),
+            calibration_of(run).temperature,
+            _reference(run.novelty),
+        )
     except RuntimeError as error:
         raise ModelCorrupt(damaged(run.weights, error)) from error
-    temperature = calibration_of(run).temperature
-    return ExportedClassifier(network, temperature, _reference(run.novelty)).eval()
+
+
+def rebuild(
+    recipe: Recipe,
+    weights: dict[str, Tensor],
+    temperature: float,
+    reference: NoveltyReference,
+) -> ExportedClassifier | ExportedLesions:
+    """What a model file computes, from a recipe and what training found.
+
+    Raises:
+        RecipeError: The recipe trains no network.
+        RuntimeError: The weights are of another network.
+    """
+    if recipe.dense is not None:
+        lesions = start_dense(recipe, None, torch.device("cpu"))
+        lesions.load_state_dict(weights)
+        return ExportedLesions(lesions, temperature, reference).eval()
+    if recipe.network is None:
+        msg = f"{recipe.name} trains no network of classes; none can be exported"
+        raise RecipeError(msg)
+    network = build(recipe.network, len(recipe.classes), recipe.input)
+    network.load_state_dict(weights)
+    return ExportedClassifier(network, temperature, reference).eval()
 
 
 def calibration_of(run: Run) -> Calibration:

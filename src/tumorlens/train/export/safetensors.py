@@ -9,20 +9,24 @@ import torch
 from tumorlens.errors import MissingExtra, ModelCorrupt, ModelNotFound, RecipeError
 from tumorlens.model.format import METADATA_KEY, ModelMetadata
 from tumorlens.model.run import first_line
-from tumorlens.train.architectures.classifier import build
 from tumorlens.train.calibrate import NoveltyReference
-from tumorlens.train.export.network import ExportedClassifier
+from tumorlens.train.export.network import rebuild
 from tumorlens.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tumorlens.train.dense.export import ExportedLesions
+    from tumorlens.train.export.network import ExportedClassifier
 
 _NETWORK = "network."
 _TEMPERATURE = "temperature"
 _CENTRES, _DIRECTIONS, _RESIDUAL = "novelty.centres", "novelty.directions", "novelty.residual"
 
 
-def save_safetensors(exported: ExportedClassifier, metadata: ModelMetadata, target: Path) -> None:
+def save_safetensors(
+    exported: ExportedClassifier | ExportedLesions, metadata: ModelMetadata, target: Path
+) -> None:
     """Write a network's weights, and all that its answers need, into one file.
 
     The tensors are ``network.…`` (names as in `Classifier`), ``temperature``, and the reference
@@ -54,7 +58,7 @@ def save_safetensors(exported: ExportedClassifier, metadata: ModelMetadata, targ
     save_file(tensors, target, {"format": "pt", METADATA_KEY: metadata.model_dump_json()})
 
 
-def load_safetensors(path: Path) -> tuple[ExportedClassifier, ModelMetadata]:
+def load_safetensors(path: Path) -> tuple[ExportedClassifier | ExportedLesions, ModelMetadata]:
     """The network in a file that `save_safetensors` wrote, in inference mode.
 
     Calling it with (N, 1 or 3, H, W) in [0, 1] gives calibrated probabilities, heatmaps and
@@ -80,23 +84,18 @@ def load_safetensors(path: Path) -> tuple[ExportedClassifier, ModelMetadata]:
         raise ModelCorrupt(_not_ours(path, error)) from error
 
 
-def _rebuilt(metadata: ModelMetadata, tensors: dict[str, torch.Tensor]) -> ExportedClassifier:
-    recipe = Recipe.of_model(metadata)
-    if recipe.network is None:
-        msg = f"{metadata.name} is no network"
-        raise ValueError(msg)
-    network = build(recipe.network, len(metadata.classes), metadata.input)
-    network.load_state_dict(
-        {
-            name.removeprefix(_NETWORK): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(_NETWORK)
-        }
-    )
+def _rebuilt(
+    metadata: ModelMetadata, tensors: dict[str, torch.Tensor]
+) -> ExportedClassifier | ExportedLesions:
+    weights = {
+        name.removeprefix(_NETWORK): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_NETWORK)
+    }
     reference = NoveltyReference(
         tensors[_CENTRES].numpy(), tensors[_DIRECTIONS].numpy(), float(tensors[_RESIDUAL])
     )
-    return ExportedClassifier(network, float(tensors[_TEMPERATURE]), reference).eval()
+    return rebuild(Recipe.of_model(metadata), weights, float(tensors[_TEMPERATURE]), reference)
 
 
 def _not_ours(path: Path, error: Exception) -> str:
