@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def python_name(command: str) -> str:
+    """A command's name in Python, where ``import`` is a word of the language."""
+    return f"{command}_" if keyword.iskeyword(command) else command
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are imported when they are asked for.
 
     So answering a scan does not wait for the libraries of training. A module of a command holds a
-    function of the command's name, with its examples in ``EPILOG``; a module of a nested group
-    holds a Typer program of its own, named ``group``.
+    function of the command's name (`python_name`), with its examples in ``EPILOG``; a module of a
+    nested group holds a Typer program of its own, named ``group``.
     """
 
     modules: ClassVar[Mapping[str, str]] = {}
@@ -40,6 +46,8 @@ class LazyGroup(TyperGroup):
             return get_command(nested)
         single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         shows_tracebacks = bool(ctx.find_root().params.get("debug"))
-        function = guarded(getattr(module, cmd_name), shows_tracebacks=shows_tracebacks)
+        function = guarded(
+            getattr(module, python_name(cmd_name)), shows_tracebacks=shows_tracebacks
+        )
         single.command(cmd_name, epilog=module.EPILOG)(function)
         return get_command(single)

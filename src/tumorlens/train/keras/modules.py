@@ -84,7 +84,10 @@ class Windowed(nn.Module):
 
 
 class MeanOfWindow(nn.Module):
-    """Average pooling in which padding does not count, as in Keras."""
+    """Average pooling in which padding does not count, as Keras has it on TensorFlow and JAX.
+
+    Its PyTorch backend repeats the edge instead where more is padded on one side than on the other.
+    """
 
     def __init__(self, kernel: tuple[int, int], stride: tuple[int, int], *, same: bool) -> None:
         super().__init__()
