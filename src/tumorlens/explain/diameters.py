@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 # with the longer perpendicular is taken, so that turning a picture changes nothing.
 SAME = 1e-9
 _HALF = 0.5
-# How many numbers the search for the perpendicular holds at once.
+# How many corners the search for the perpendicular tries first: on most lesions these are enough.
+# Each further step tries twice as many, as long as it holds no more than so many numbers at once.
+_FIRST_TRIED = 16
 _AT_ONCE = 2**18
 
 
@@ -150,10 +152,10 @@ def _across(outlines: Points, hull: Points, first: int, second: int) -> Points:
     bounds = _widths((hull - start) @ axes, first, second, places)
     order = np.argsort(-bounds, kind="stable")
     best, found = -1.0, np.zeros((2, 2))
-    step = max(1, _AT_ONCE // len(runs))
-    for chunk in (order[at : at + step] for at in range(0, len(order), step)):
-        if bounds[chunk[0]] <= best:
-            break
+    at, step = 0, _FIRST_TRIED
+    while at < len(order) and bounds[order[at]] > best:
+        chunk = order[at : at + step]
+        at, step = at + step, max(1, min(2 * step, _AT_ONCE // len(runs)))
         low, high = _reach(runs, places[chunk])
         widest = int((high - low).argmax())
         if high[widest] - low[widest] > best:
