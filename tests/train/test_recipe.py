@@ -2,8 +2,14 @@
 
 import pytest
 
-from tumorlens.errors import RecipeError
-from tumorlens.train.recipe import load_recipe, recipe_names
+from tumorlens.errors import DatasetError, RecipeError
+from tumorlens.model.registry import installed_models, load_model
+from tumorlens.train.architectures.classifier import build
+from tumorlens.train.architectures.summary import summary
+from tumorlens.train.fit.spec import Balance, Optimizer, Schedule
+from tumorlens.train.recipe import Recipe, load_recipe, recipe_names
+
+FOUR = ("glioma", "meningioma", "pituitary", "no_tumor")
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -49,3 +55,112 @@ def test_a_recipe_of_ones_own_is_a_file(tmp_path):
         load_recipe(str(path))
     with pytest.raises(RecipeError, match="cannot be read"):
         load_recipe(str(tmp_path / "gone.toml"))
+
+
+class TestClassesFromFolders:
+    def test_yes_and_no_folders_are_tumor_against_none(self):
+        recipe = load_recipe("mobilenetv2-binary").for_labels(["tumor", "no_tumor"] * 3)
+        assert (recipe.classes, recipe.positive) == (("no_tumor", "tumor"), ("tumor",))
+        assert (recipe.task, recipe.network.output) == ("binary", "sigmoid")
+
+    def test_a_new_kind_of_tumor_is_a_folder_away(self):
+        recipe = load_recipe("mobilenetv2-binary").for_labels([*FOUR, "metastasis"])
+        kinds = ("glioma", "meningioma", "metastasis", "pituitary")
+        assert (recipe.classes, recipe.positive) == (("no_tumor", *kinds), kinds)
+        assert (recipe.task, recipe.network.output) == ("multiclass", "softmax")
+
+    def test_a_tumor_of_unknown_kind_is_no_class_beside_kinds(self):
+        recipe = load_recipe("cnn-4class").for_labels([*FOUR, "tumor"])
+        assert "tumor" not in recipe.classes
+
+    def test_classes_that_are_named_stay(self):
+        recipe = load_recipe("mobilenetv2-4class")
+        assert recipe.for_labels(["tumor"]) is recipe
+
+    def test_words_for_classes_that_are_not_there_are_left_out(self):
+        recipe = load_recipe("cnn-4class").for_labels(["no_tumor", "glioma", "cyst"])
+        assert recipe.display == {"no_tumor": "no tumor"}
+
+    def test_benign_and_malignant_need_to_be_told_apart_by_name(self):
+        recipe = load_recipe("cnn-binary")
+        with pytest.raises(DatasetError, match="no class of benign, malignant is free of tumors"):
+            recipe.for_labels(["benign", "malignant"])
+        named = load_recipe("cnn-binary", ["positive=['malignant']"])
+        assert named.for_labels(["malignant", "benign"]).classes == ("benign", "malignant")
+
+    def test_one_class_is_none(self):
+        with pytest.raises(DatasetError, match="all of one class"):
+            load_recipe("cnn-binary").for_labels(["no_tumor"])
+
+    def test_a_tumor_that_is_not_there_is_named(self):
+        recipe = load_recipe("cnn-binary", ["positive=['stroke']"])
+        with pytest.raises(RecipeError, match="stroke"):
+            recipe.for_labels(["tumor", "no_tumor"])
+
+
+def test_the_bundled_model_says_how_it_was_trained_in_words_of_today():
+    bundled = next(m for m in installed_models() if m.name == "mobilenetv2-4class")
+    recipe = Recipe.of_model(load_model(bundled.path).metadata)
+    assert recipe.network.architecture == "mobilenetv2"
+    assert recipe.network.dropout == 0.3
+    assert recipe.fit.sampler is Balance.INVERSE_ROOT
+    assert (recipe.fit.optimizer, recipe.fit.schedule) == (Optimizer.ADAMW, Schedule.COSINE)
+
+
+def test_a_recipe_trains_one_thing(tmp_path):
+    (tmp_path / "none.toml").write_text("""
+name = "none"
+title = "nothing"
+[input]
+height = 64
+width = 64
+[data]
+sources = ["drawn"]
+""")
+    with pytest.raises(RecipeError, match="exactly one of the tables"):
+        load_recipe(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("classes=['no_tumor','glioma','cyst']", "one sigmoid unit is for two classes"),
+        ("classes=['no_tumor','no_tumor']", "two or more that differ"),
+        ("classes=['no_tumor','tumor']", "positive must name"),
+        ("classes=all", "classes"),
+    ],
+)
+def test_classes_that_cannot_be_are_named(setting, message):
+    settings = [setting] if "tumor','tumor" in setting else [setting, "positive=['glioma']"]
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("mobilenetv2-binary", settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable", "frozen"),
+    [
+        ("mobilenetv2-binary", 1_281, 2_257_984),
+        ("mobilenet-binary", 50_177, 3_228_864),
+        ("cnn-binary", 5_615_553, 0),
+        ("mobilenetv2-4class", 2_228_996, 34_112),
+    ],
+)
+def test_a_recipe_has_as_many_parameters_as_what_it_reproduces(name, trainable, frozen):
+    recipe = load_recipe(name)
+    recipe = recipe.for_labels(["tumor", "no_tumor"] if "binary" in name else FOUR)
+    found = summary(build(recipe.network, len(recipe.classes), recipe.input))
+    assert (found.trainable, found.frozen) == (trainable, frozen)
+
+
+REPRODUCED = [
+    name
+    for name in recipe_names()
+    if load_recipe(name).network is not None and name != "mobilenetv2-4class"
+]
+
+
+@pytest.mark.parametrize("name", REPRODUCED)
+def test_a_recipe_that_reproduces_a_network_says_what_its_authors_reported(name):
+    recipe = load_recipe(name)
+    assert recipe.reported.value > 0.5
+    assert recipe.reported.on

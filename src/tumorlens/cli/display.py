@@ -25,6 +25,12 @@ SECONDS_BETWEEN_LINES = 30.0
 """Where there is no terminal, a line this often says that the work goes on."""
 
 
+SECONDS_A_MINUTE, SECONDS_AN_HOUR = 60.0, 3600.0
+
+LEAST_SHARE = 1e-3
+"""Before this share of the work is done, the time left is not worth much, but it is finite."""
+
+
 class Display:
     """Shows how far long work is, on standard error; a `tumorlens.train.run.Watcher`."""
 
@@ -51,10 +57,11 @@ class Display:
         """Gives a function to call with (done, in all)."""
         with self._bar() as bar:
             task = bar.add_task(what, total=None)
+            started = time.monotonic()
 
             def update(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total)
-                self._say_sometimes(f"{what}: {done} of {total}")
+                self._say_sometimes(f"{what}: {done} of {total}", started, done / max(total, 1))
 
             yield update
 
@@ -63,12 +70,16 @@ class Display:
         """Gives a function to call after each step of a fit."""
         with self._bar() as bar:
             task = bar.add_task(what, total=None)
+            started, before = time.monotonic(), 0
 
             def update(step: Step) -> None:
+                nonlocal before
                 done = (step.epoch - 1) * step.steps + step.step
+                before = before or done - 1  # a resumed fit begins in the middle
                 text = f"{what} epoch {step.epoch}/{step.epochs} loss {step.loss:.3f}"
                 bar.update(task, completed=done, total=step.epochs * step.steps, description=text)
-                self._say_sometimes(f"{text} step {step.step}/{step.steps}")
+                share = (done - before) / (step.epochs * step.steps - before)
+                self._say_sometimes(f"{text} step {step.step}/{step.steps}", started, share)
 
             yield update
 
@@ -83,8 +94,19 @@ class Display:
             disable=not self._console.is_terminal,
         )
 
-    def _say_sometimes(self, text: str) -> None:
+    def _say_sometimes(self, text: str, started: float, share: float) -> None:
+        """Print a line now and then, with the time that the rest takes if it goes on like this."""
         now = time.monotonic()
         if not self._console.is_terminal and now - self._spoken > SECONDS_BETWEEN_LINES:
             self._spoken = now
-            self.say(text)
+            left = (now - started) * (1 - share) / max(share, LEAST_SHARE)
+            self.say(f"{text}, about {_duration(left)} left")
+
+
+def _duration(seconds: float) -> str:
+    """``40 s``, ``3 min``, ``2.5 h``."""
+    if seconds < SECONDS_A_MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < SECONDS_AN_HOUR:
+        return f"{seconds / SECONDS_A_MINUTE:.0f} min"
+    return f"{seconds / SECONDS_AN_HOUR:.1f} h"

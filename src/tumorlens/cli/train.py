@@ -12,15 +12,19 @@ from tumorlens.cli.extras import training_extra
 EPILOG = """
 **Examples**
 
-`tumorlens train mobilenetv2-4class --data sets/ --init mobilenet_v2_…_no_top.h5 --out runs/first`
+`tumorlens train mobilenetv2-binary --data sets/ --init mobilenet_v2_…_no_top.h5 --out runs/first`
 
-`tumorlens train mobilenetv2-4class --data sets/ --out runs/try --set fit.epochs=2
---set input.height=128 --set input.width=128`
+`tumorlens train cnn-4class --data sets/ --set "data.sources=['mine']" --out runs/mine
+--set fit.epochs=2`: the classes are the folders of sets/mine
 
-`tumorlens train mobilenetv2-4class --data sets/ --manifest manifest.csv --out runs/mine`
+`tumorlens train cnn-4class --data sets/ --manifest manifest.csv --out runs/mine`
+
+`tumorlens train cnn-4class --data sets/ --out runs/mine --preview changes.png`
+
+`torchrun --nproc-per-node 4 -m tumorlens train cnn-4class --data sets/ --out runs/fast`
 
 The same command again goes on where a killed run stopped. `tumorlens export runs/first
---out first.onnx` makes the model file.
+--out first.onnx` makes the model file; `tensorboard --logdir runs` shows the curves.
 """
 
 
@@ -45,21 +49,32 @@ def train(
         typer.Option(help="A manifest of tumorlens data split, instead of the recipe's sets."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    preview: Annotated[
+        Path | None,
+        typer.Option(help="Only draw how training images are changed, into this picture."),
+    ] = None,
 ) -> None:
     """Train a model from a recipe: resumable, with curves, never opening the test fold."""
     from tumorlens.cli.display import Display
     from tumorlens.data.manifest import load
     from tumorlens.train import run as run_module
     from tumorlens.train.recipe import load_recipe
+    from tumorlens.train.workers import speaks
 
-    display = Display()
+    display = Display() if speaks() else run_module.Silent()
+    chosen = load_recipe(recipe, settings or ())
+    entries = load(manifest) if manifest else None
+    if preview is not None:
+        run_module.draw_changes(chosen, data, out, preview, watcher=display, entries=entries)
+        display.say(f"drawn: {preview}; the same command without --preview trains")
+        return
     run = run_module.train(
-        load_recipe(recipe, settings or ()),
+        chosen,
         data,
         out,
         init=init,
         device=run_module.choose_device(device),
         watcher=display,
-        entries=load(manifest) if manifest else None,
+        entries=entries,
     )
     display.say(f"done: {run.folder}; next: tumorlens export {run.folder} --out model.onnx")

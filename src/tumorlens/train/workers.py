@@ -78,6 +78,11 @@ def joined(device: torch.device) -> Iterator[Workers]:
         distributed.destroy_process_group()
 
 
+def speaks() -> bool:
+    """Whether this process tells people how far all of them are: the first one does."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def local_rank() -> int:
     """The number of this process on its machine, by which it takes its device."""
     return int(os.environ.get("LOCAL_RANK", "0"))

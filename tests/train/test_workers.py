@@ -1,0 +1,52 @@
+"""If these fail, training on several devices gives another network than training on one."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.train.conftest import TINY
+from tumorlens.train.workers import Workers
+
+PLAIN = (
+    # What draws from chance in each process by itself is left out, so that the same is computed.
+    "network.stages=[{filters=4},{filters=8}]", "network.dropout=0.0", "augment={}",
+    "fit.epochs=3", "fit.batch=7", "fit.optimizer=sgd", "fit.learning_rate=0.05",
+)  # fmt: skip
+
+TOLERANCE = 1e-4
+"""Relative. Sums of gradients in another order, over three epochs."""
+
+
+def train(start, root, out):
+    settings = [part for setting in (*TINY, *PLAIN) for part in ("--set", setting)]
+    done = subprocess.run(
+        [sys.executable, *start, "-m", "tumorlens", "train", "cnn-4class", "--data", root,
+         "--out", out, "--device", "cpu", *settings],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (out / "select" / "curves.csv").open() as file:
+        curves = list(csv.DictReader(file))
+    return done.stderr, curves, torch.load(out / "weights.pt", weights_only=True)
+
+
+def test_two_processes_learn_what_one_does(drawn_root, tmp_path):
+    _, alone, expected = train([], drawn_root, tmp_path / "alone")
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    said, together, weights = train(start, drawn_root, tmp_path / "together")
+    assert "in 2 processes" in said
+    assert said.count("epoch 3: loss") == 1  # one of them speaks
+    for one, both in zip(alone, together, strict=True):
+        for figure in ("train_loss", "validation_loss", "validation_accuracy"):
+            assert float(one[figure]) == pytest.approx(float(both[figure]), rel=TOLERANCE)
+    for name, value in expected.items():
+        assert torch.allclose(weights[name], value, rtol=TOLERANCE, atol=TOLERANCE), name
+
+
+def test_shares_are_all_there_is_and_no_more():
+    everything = torch.arange(11)
+    shares = [Workers(rank, 3).share(everything) for rank in range(3)]
+    assert torch.equal(torch.cat(shares).sort().values, everything)
