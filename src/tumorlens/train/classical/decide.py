@@ -60,11 +60,11 @@ class Scorer:
         return result
 
 
-def to_scorer(pipeline: Any, table: Table) -> Scorer:
-    """Convert a fitted scikit-learn pipeline.
+def to_scorer(classifier: Any, table: Table) -> Scorer:
+    """Convert a fitted scikit-learn classifier.
 
     Args:
-        pipeline: Scaling and a classifier.
+        classifier: It.
         table: Images that both must call the same.
 
     Raises:
@@ -74,19 +74,19 @@ def to_scorer(pipeline: Any, table: Table) -> Scorer:
     from skl2onnx.common.data_types import FloatTensorType
 
     options: dict[str, Any] = {"zipmap": False}
-    if hasattr(pipeline, "decision_function"):
+    if hasattr(classifier, "decision_function"):
         options["raw_scores"] = True
     with warnings.catch_warnings():
         # skl2onnx still asks for attributes that scikit-learn is about to remove.
         warnings.simplefilter("ignore", FutureWarning)
         proto = to_onnx(
-            pipeline,
+            classifier,
             initial_types=[(FEATURES, FloatTensorType([None, table.features.shape[1]]))],
-            options={id(pipeline): options},
+            options={id(classifier): options},
             target_opset=OPSETS,
         )
     scorer = Scorer.load(proto.SerializeToString())
-    wanted = pipeline.predict(table.features)
+    wanted = classifier.predict(table.features)
     given = scorer.session.run(None, {FEATURES: table.features})[0]
     if np.mean(wanted == given) < AGREEMENT:
         msg = (

@@ -24,7 +24,7 @@ class Table:
     """Features of some images and their classes.
 
     Attributes:
-        features: float32 (N, D).
+        features: float32 (N, D), scaled.
         truth: The class of each, int (N,), from 0.
     """
 
@@ -46,13 +46,13 @@ class Trial:
         settings: What it is, in words.
         balanced_accuracy: On the images that it did not learn from.
         accuracy: On the same.
-        pipeline: It, fitted: scaling first, then the classifier.
+        classifier: It, fitted.
     """
 
     settings: str
     balanced_accuracy: float
     accuracy: float
-    pipeline: Any
+    classifier: Any
 
 
 def try_all(spec: ClassicalSpec, learnt: Table, held_out: Table, seed: int) -> Iterator[Trial]:
@@ -60,13 +60,13 @@ def try_all(spec: ClassicalSpec, learnt: Table, held_out: Table, seed: int) -> I
     from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
     for settings, classifier in candidates(spec, learnt.features.shape[1], seed):
-        pipeline = _scaled(classifier).fit(learnt.features, learnt.truth)
-        chosen = pipeline.predict(held_out.features)
+        classifier.fit(learnt.features, learnt.truth)
+        chosen = classifier.predict(held_out.features)
         yield Trial(
             settings=settings,
             balanced_accuracy=float(balanced_accuracy_score(held_out.truth, chosen)),
             accuracy=float(accuracy_score(held_out.truth, chosen)),
-            pipeline=pipeline,
+            classifier=classifier,
         )
 
 
@@ -79,7 +79,7 @@ def learn_again(trial: Trial, table: Table) -> Any:
     """The same classifier, fitted to other images."""
     from sklearn.base import clone
 
-    return clone(trial.pipeline).fit(table.features, table.truth)
+    return clone(trial.classifier).fit(table.features, table.truth)
 
 
 def candidates(spec: ClassicalSpec, features: int, seed: int) -> Iterator[tuple[str, Any]]:
@@ -139,10 +139,3 @@ def separation(table: Table) -> NDArray[np.float64]:
     if varies.any():
         found[varies] = f_classif(table.features[:, varies].astype(np.float64), table.truth)[0]
     return np.nan_to_num(found, posinf=np.finfo(np.float64).max)
-
-
-def _scaled(classifier: Any) -> Any:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), classifier)

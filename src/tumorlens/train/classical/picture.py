@@ -117,10 +117,14 @@ def opened(mask: Tensor) -> Tensor:
 
 
 def above(levels: Tensor, brain: Tensor, spec: ClassicalSpec) -> Tensor:
-    """1 where a pixel is bright among those of the brain: (N, H, W)."""
+    """1 where a pixel is bright among those of the brain: (N, H, W).
+
+    Otsu's threshold parts the brain from its fluid, so it is asked once more about what is above.
+    """
     counts = histogram(levels, brain)
     if spec.segmentation is Segmentation.OTSU:
-        limit = otsu(counts)
+        fluid = otsu(counts)
+        limit = otsu(histogram(levels, brain * (levels > fluid.view(-1, 1, 1))))
     else:
         centres = kmeans(counts, spec.clusters)
         limit = (centres[:, -1] + centres[:, -2]) / 2

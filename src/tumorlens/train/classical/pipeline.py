@@ -28,14 +28,20 @@ if TYPE_CHECKING:
 NUMBERS = "classical.npz"
 """The file of a run that holds the numbers around its classifier."""
 
+SAME = 1e-4
+"""Features run from hundredths to tens; one that deviates by less is the same in all images."""
+
+FARTHEST = 10.0
+"""Deviations from the mean beyond which a feature says no more: one odd number decides nothing."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """What brings every feature to mean 0 and deviation 1, for novelty.
+    """What brings every feature to mean 0 and deviation 1.
 
     Attributes:
         mean: float32 (D,).
-        deviation: float32 (D,), 1 for a feature that never changes.
+        deviation: float32 (D,), 1 for a feature that is the same in all images.
     """
 
     mean: NDArray[np.float32]
@@ -45,25 +51,32 @@ class Scale:
     def of(cls, features: NDArray[np.float32]) -> Scale:
         """Of the training images' features (N, D)."""
         deviation = features.std(axis=0, dtype=np.float64)
-        deviation[deviation == 0] = 1
+        deviation[deviation < SAME] = 1
         mean = features.mean(axis=0, dtype=np.float64)
         return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) → (N, D)."""
-        return (features - self.mean) / self.deviation
+        """(N, D) → (N, D), within `FARTHEST` of 0."""
+        scaled: NDArray[np.float32] = (features - self.mean) / self.deviation
+        return scaled.clip(-FARTHEST, FARTHEST)
 
 
 class Measuring(nn.Module):
-    """The first part of the graph: features of each slice, and of it without each place."""
+    """The first part of the graph: scaled features of each slice, and of it without each place."""
 
-    def __init__(self, extractor: FeatureExtractor) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, extractor: FeatureExtractor, scale: Scale) -> None:
         super().__init__()
         self.extractor = extractor
+        self.register_buffer("mean", torch.from_numpy(scale.mean))
+        self.register_buffer("deviation", torch.from_numpy(scale.deviation))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 1 or 3, H, W) → (N * (1 + PLACES), D)."""
-        return self.extractor.with_places_left_out(image).flatten(0, 1)
+        features = self.extractor.with_places_left_out(image).flatten(0, 1)
+        return ((features - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST)
 
 
 class Answering(nn.Module):
@@ -75,17 +88,11 @@ class Answering(nn.Module):
 
     weight: Tensor
     bias: Tensor
-    centre: Tensor
-    spread: Tensor
 
-    def __init__(
-        self, logits: LogitMap, temperature: float, scale: Scale, reference: NoveltyReference
-    ) -> None:
+    def __init__(self, logits: LogitMap, temperature: float, reference: NoveltyReference) -> None:
         super().__init__()
         self.register_buffer("weight", torch.from_numpy(logits.weight / np.float32(temperature)))
         self.register_buffer("bias", torch.from_numpy(logits.bias / np.float32(temperature)))
-        self.register_buffer("centre", torch.from_numpy(scale.mean))
-        self.register_buffer("spread", torch.from_numpy(scale.deviation))
         self.novelty = NoveltyHead(reference)
 
     def forward(self, features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,7 +104,7 @@ class Answering(nn.Module):
         maps = (fall - fall.mean(dim=1, keepdim=True) + whole).transpose(1, 2)
         heatmap = maps.reshape(-1, classes, CELLS, CELLS)
         of_slices = features.reshape(-1, 1 + PLACES, features.shape[1])[:, 0]
-        novelty = self.novelty((of_slices - self.centre) / self.spread)
+        novelty = self.novelty(of_slices)
         return torch.softmax(whole[:, 0], dim=1), heatmap, novelty
 
 
@@ -169,12 +176,12 @@ def assemble(run: Run) -> ClassicalPipeline:
     answering = Answering(
         LogitMap(arrays["weight"], arrays["bias"]),
         calibration.temperature,
-        Scale(arrays["mean"], arrays["deviation"]),
         NoveltyReference(
             reference["centres"], reference["directions"], float(reference["residual"])
         ),
     )
-    measuring = Measuring(FeatureExtractor(spec, run.recipe.input))
+    scale = Scale(arrays["mean"], arrays["deviation"])
+    measuring = Measuring(FeatureExtractor(spec, run.recipe.input), scale)
     return ClassicalPipeline(measuring, scorer, answering).eval()
 
 

@@ -85,7 +85,7 @@ def train_classical(
     if is_finished(run):
         watcher.say(f"{folder}: this run is finished")
         return run
-    images = _of_known_kind(read_images(run, root, found, watcher), watcher)
+    images = only_of_known_kind(read_images(run, root, found, watcher), watcher)
     sides(run.recipe, images)  # a class that is missing is told before features are measured
     extractor = FeatureExtractor(spec, run.recipe.input)
     watcher.say(f"classes: {', '.join(run.recipe.classes)}; {len(extractor.names)} features")
@@ -116,9 +116,11 @@ def _learn(
     recipe, spec = run.recipe, _spec(run.recipe)
     is_held_out = np.array([e.fold == recipe.data.validation_fold for e in images.entries])
     truth = images.allowed.numpy().argmax(axis=1)
-    learnt = Table(features[~is_held_out], truth[~is_held_out])
-    held_out = Table(features[is_held_out], truth[is_held_out])
-    _write_features(run.folder / "features.csv", names, learnt)
+    scale = Scale.of(features[~is_held_out])
+    _write_features(run.folder / "features.csv", names, features[~is_held_out], truth[~is_held_out])
+    scaled = scale(features)
+    learnt = Table(scaled[~is_held_out], truth[~is_held_out])
+    held_out = Table(scaled[is_held_out], truth[is_held_out])
 
     trials = []
     with watcher.counting("trying classifiers") as count:
@@ -131,15 +133,14 @@ def _learn(
         f"chosen: {best.settings}; of {len(held_out.truth)} held-out images it called "
         f"{best.accuracy:.1%} right (balanced over the classes {best.balanced_accuracy:.1%})"
     )
-    scorer = to_scorer(best.pipeline, held_out)
+    scorer = to_scorer(best.classifier, held_out)
     scores = scorer.scores(held_out.features)
     logits = fit_logits(scores, held_out.truth)
 
-    scale = Scale.of(learnt.features)
     training, validation = sides(recipe, images)
-    reference = fit_novelty(scale(learnt.features), training)
-    novelty = reference.distance(scale(held_out.features))
-    outputs = Outputs(scale(held_out.features), logits(scores))
+    reference = fit_novelty(learnt.features, training)
+    novelty = reference.distance(held_out.features)
+    outputs = Outputs(held_out.features, logits(scores))
     calibration = calibrate(outputs, validation, recipe, novelty)
     text = json.dumps(calibration.model_dump(mode="json"), indent=2)
     run.calibration.write_text(text + "\n", encoding="utf-8")
@@ -155,7 +156,8 @@ def _learn(
     save(run, scorer, logits, scale)
 
 
-def _of_known_kind(images: LabelledImages, watcher: Watcher) -> LabelledImages:
+def only_of_known_kind(images: LabelledImages, watcher: Watcher) -> LabelledImages:
+    """The images whose class is known; says how many are left out."""
     known = (images.allowed.sum(dim=1) == 1).nonzero().flatten()
     left_out = len(images) - len(known)
     if not left_out:
@@ -184,12 +186,17 @@ def _write_trials(path: Path, trials: Sequence[Trial]) -> None:
             )
 
 
-def _write_features(path: Path, names: Sequence[str], learnt: Table) -> None:
+def _write_features(
+    path: Path,
+    names: Sequence[str],
+    features: NDArray[np.float32],
+    truth: NDArray[np.int64],
+) -> None:
     rows = zip(
         names,
-        learnt.features.mean(axis=0),
-        learnt.features.std(axis=0),
-        separation(learnt),
+        features.mean(axis=0),
+        features.std(axis=0),
+        separation(Table(features, truth)),
         strict=True,
     )
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -176,7 +176,7 @@ def _central(raw: dict[tuple[int, int], Tensor], x: Tensor, y: Tensor) -> dict[A
 
 
 def _hu(central: dict[Any, Tensor], area: Tensor) -> Tensor:
-    """The seven moments that no turn and no scale changes (Hu, 1962), as roots: (..., 7)."""
+    """The seven moments that no turn, scale or mirror changes (Hu, 1962), as roots: (..., 7)."""
     eta = {(p, q): central[p, q] / area ** (1 + (p + q) / 2) for p, q in central}
     n20, n02, n11 = eta[2, 0], eta[0, 2], eta[1, 1]
     n30, n03, n21, n12 = eta[3, 0], eta[0, 3], eta[2, 1], eta[1, 2]
@@ -193,4 +193,6 @@ def _hu(central: dict[Any, Tensor], area: Tensor) -> Tensor:
     ]
     values = torch.stack(seven, dim=-1)
     degrees = torch.tensor(HU_DEGREES, dtype=values.dtype, device=values.device)
-    return values.sign() * values.abs().clamp_min(_LEAST_HU) ** (1 / degrees)
+    roots = values.sign() * values.abs().clamp_min(_LEAST_HU) ** (1 / degrees)
+    # Only the seventh tells a shape from its mirror image, by its sign.
+    return torch.cat([roots[..., :-1], roots[..., -1:].abs()], dim=-1)
