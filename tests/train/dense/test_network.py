@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from tumorlens.train.dense.losses import Taught, dense_loss
+from tumorlens.train.dense.network import DenseOutputs, Evidence, LesionNetwork, pool_under
+from tumorlens.train.dense.spec import LossSpec
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return LesionNetwork(3).eval()
+
+
+def test_one_pass_gives_all_answers(network):
+    with torch.inference_mode():
+        outputs = network(torch.rand(2, 1, 96, 128))
+    assert outputs.marks.shape == (2, 1, 24, 32)
+    assert outputs.tumor.shape == (2,)
+    assert outputs.kinds.shape == (2, 3)
+
+
+def test_weights_stay_under_fifteen_megabytes(network):
+    assert sum(p.numel() for p in network.parameters()) * 4 < 15e6
+
+
+def test_class_logits_are_the_two_decisions_joined(network):
+    outputs = DenseOutputs(
+        torch.zeros(1, 1, 4, 4), torch.tensor([1.2]), torch.tensor([[0.3, -0.5, 2.0]])
+    )
+    probabilities = torch.softmax(network.classify(outputs), dim=1)
+    tumor = torch.sigmoid(outputs.tumor)
+    assert torch.allclose(probabilities[:, 0], 1 - tumor)
+    assert torch.allclose(probabilities[:, 1:], tumor * torch.softmax(outputs.kinds, dim=1))
+
+
+def test_more_marks_never_make_a_tumor_less_probable():
+    evidence = Evidence()
+    with torch.no_grad():
+        evidence.scale.copy_(torch.tensor([-0.7, 0.4]))  # even if training drove one below zero
+    marks = torch.randn(4, 1, 28, 28)
+    more = marks.clone()
+    more[:, :, 3:6, 3:6] += 2
+    assert (evidence(more) >= evidence(marks)).all()
+
+
+def test_a_small_lesion_is_not_drowned():
+    evidence = Evidence()
+    marks = torch.full((1, 1, 56, 56), -6.0)
+    marks[0, 0, 10:13, 10:13] = 6.0
+    assert evidence(marks) > evidence(torch.full((1, 1, 56, 56), -6.0)) + 4
+
+
+def test_pooling_takes_what_lies_under_the_marks():
+    features = torch.zeros(1, 2, 4, 4)
+    features[0, 0, :2], features[0, 1, 2:] = 1.0, 1.0
+    weights = torch.full((1, 1, 16, 16), 1e-6)
+    weights[0, 0, :8] = 1.0
+    assert torch.allclose(pool_under(features, weights), torch.tensor([[1.0, 0.0]]), atol=1e-4)
+
+
+def outputs_for(mask, tumor, kinds):
+    marks = (mask * 16 - 8).requires_grad_()
+    return DenseOutputs(marks, torch.tensor([tumor]), torch.tensor([kinds]))
+
+
+def taught(mask, *, known, tumor, kind):
+    return Taught(mask, torch.tensor([known]), torch.tensor([float(tumor)]), torch.tensor([kind]))
+
+
+def test_right_answers_cost_less_than_wrong_ones():
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[0, 0, 4:9, 4:9] = 1.0
+    truth = taught(mask, known=True, tumor=True, kind=1)
+    right = dense_loss(outputs_for(mask, 4.0, [0.0, 5.0, 0.0]), truth, LossSpec())
+    for wrong in (
+        outputs_for(1 - mask, 4.0, [0.0, 5.0, 0.0]),
+        outputs_for(mask, -4.0, [0.0, 5.0, 0.0]),
+        outputs_for(mask, 4.0, [5.0, 0.0, 0.0]),
+    ):
+        assert dense_loss(wrong, truth, LossSpec()) > right + 0.5
+
+
+def test_an_unknown_mask_teaches_nothing_about_pixels():
+    mask = torch.zeros(1, 1, 16, 16)
+    outputs = outputs_for(mask, 4.0, [0.0, 0.0, 0.0])
+    loss = dense_loss(outputs, taught(mask, known=False, tumor=True, kind=-1), LossSpec())
+    loss.backward()
+    assert outputs.marks.grad is None or not outputs.marks.grad.any()

@@ -1,0 +1,144 @@
+"""The whole way: pictures with masks, a recipe, a killed run, a model file that marks lesions."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tumorlens import load_model
+from tumorlens.errors import DatasetError
+from tumorlens.model.prepare import prepare
+from tumorlens.scan import draw_phantom, read
+from tumorlens.train.export.convert import export
+from tumorlens.train.recipe import load_recipe
+from tumorlens.train.run import Silent, train
+
+IMAGES = 8
+KINDS = (None, "glioma", "meningioma", "pituitary", "tumor")
+SMALL = (
+    "input.height=64",
+    "input.width=64",
+    "data.sources=['drawn']",
+    "fit.precision=fp32",
+    "fit.epochs=2",
+    "fit.batch=8",
+    "dense.draws.images=24",
+)
+
+
+def draw(folder, *, masks=True):
+    """Pictures with folds: some with a mask, some free of tumors, some of which only that is known
+    that they show one."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    rows = []
+    for number, kind in enumerate(KINDS):
+        for i in range(IMAGES):
+            seed = 100 * number + i
+            drawn = None if kind is None else ("glioma" if kind == "tumor" else kind)
+            pixels = draw_phantom(seed, tumor=drawn, size=96).pixels
+            name, mask = f"{seed:03}.png", ""
+            Image.fromarray((pixels * 255).astype(np.uint8)).save(folder / "images" / name)
+            if masks and kind not in (None, "tumor"):
+                mask = f"masks/{name}"
+                spot = np.zeros((96, 96), np.uint8)
+                spot[30:45, 30 + i : 45 + i] = 255
+                Image.fromarray(spot).save(folder / mask)
+            label = kind or "no_tumor"
+            rows.append(
+                {"image": f"images/{name}", "mask": mask, "label": label, "fold": i % 4 + 1}
+            )
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["image", "mask", "label", "fold"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("marked")
+    draw(folder / "drawn")
+    return folder
+
+
+def run(root, folder, *settings):
+    return train(
+        load_recipe("tumorlens-v1", (*SMALL, *settings)),
+        root,
+        folder,
+        init=None,
+        device=torch.device("cpu"),
+        watcher=Silent(),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(root, tmp_path_factory):
+    return run(root, tmp_path_factory.mktemp("run"))
+
+
+def test_the_model_file_marks_lesions(finished, root, tmp_path):
+    export(finished.folder, tmp_path / "m.onnx")
+    model = load_model(tmp_path / "m.onnx")
+    pixels = next(read(root / "drawn/images/100.png")).pixels
+    raw = model.run(prepare(pixels, model.metadata.input).tensor[None])
+    assert raw.mask.shape == (1, 1, 32, 32)
+    assert raw.heatmap.shape == (1, 4, 16, 16)
+    assert raw.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(raw.heatmap[:, 0], -raw.heatmap[:, 1], atol=1e-5)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(finished, root, tmp_path):
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    command = [
+        sys.executable, "-m", "tumorlens", "train", "tumorlens-v1",
+        "--data", str(root), "--out", str(tmp_path / "run"), "--device", "cpu", *settings,
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "run/select/last.pt").is_file():
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = run(root, tmp_path / "run")
+    wanted = torch.load(finished.weights, weights_only=True)
+    found = torch.load(resumed.weights, weights_only=True)
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_a_refit_learns_from_the_validation_fold_too(finished, root, tmp_path):
+    refitted = run(root, tmp_path / "run", "fit.refit=true", "fit.epochs=1")
+    assert (refitted.folder / "refit/curves.csv").is_file()
+
+
+def test_a_set_without_masks_is_refused_with_the_way_out(tmp_path):
+    draw(tmp_path / "drawn", masks=False)
+    with pytest.raises(DatasetError, match="none of the images has a mask"):
+        run(tmp_path, tmp_path / "run")
+
+
+def test_the_test_fold_is_never_opened(root, tmp_path):
+    # an image that was looked at in training proves nothing
+    import shutil
+
+    shutil.copytree(root, tmp_path / "sets")
+    with (root / "drawn/index.csv").open() as file:
+        held_out = [row["image"] for row in csv.DictReader(file) if row["fold"] == "1"]
+    done = run(tmp_path / "sets", tmp_path / "run", "fit.epochs=1")
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in ("recipe.json", "manifest.csv"):
+        shutil.copy(done.folder / name, again / name)
+    for name in held_out:
+        (tmp_path / "sets/drawn" / name).write_bytes(b"not an image")
+    repeated = run(tmp_path / "sets", again, "fit.epochs=1")
+    wanted = torch.load(done.weights, weights_only=True)
+    found = torch.load(repeated.weights, weights_only=True)
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
