@@ -9,7 +9,9 @@ import time
 import pytest
 import torch
 
-from tests.train.conftest import SMALL, draw_set
+from tests.train.conftest import SMALL, draw_folders, draw_set, write_weights
+from tumorlens.train.architectures.classifier import build
+from tumorlens.train.recipe import load_recipe
 
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
 
@@ -46,19 +48,30 @@ def command(sets, out):
     ]
 
 
+def kill_at(file, arguments):
+    """Start a command, and kill it without warning as soon as a file is there."""
+    arguments = [sys.executable, "-m", "tumorlens", *map(str, arguments)]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 240
+        while not file.is_file():
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+
+
+def assert_same_weights(one, other):
+    weights = [torch.load(run / "weights.pt", weights_only=True) for run in (one, other)]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+
+
 @pytest.fixture(scope="module")
 def killed_and_resumed(sets, tmp_path_factory):
     """A run that was killed without warning once its first epoch was kept, and then went on."""
     out = tmp_path_factory.mktemp("runs") / "killed"
-    arguments = [sys.executable, "-m", "tumorlens", *map(str, command(sets, out))]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 240
-        while not (out / "select" / "last.pt").is_file():
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    kill_at(out / "select" / "last.pt", command(sets, out))
     assert not (out / "weights.pt").exists()
     run(*command(sets, out))
     return out
@@ -68,12 +81,43 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(
     sets, killed_and_resumed, tmp_path
 ):
     run(*command(sets, tmp_path / "straight"))
-    weights = [
-        torch.load(folder / "weights.pt", weights_only=True)
-        for folder in (killed_and_resumed, tmp_path / "straight")
-    ]
-    for name, value in weights[0].items():
-        assert torch.equal(value, weights[1][name]), name
+    assert_same_weights(killed_and_resumed, tmp_path / "straight")
+
+
+@pytest.fixture(scope="module")
+def frozen_command(tmp_path_factory):
+    """Trains a head on features that were computed before, long enough to be killed in it."""
+    folder = tmp_path_factory.mktemp("frozen")
+    settings = (
+        "input.height=48", "input.width=48", "data.sources=['drawn']", "fit.precision=fp32",
+        "fit.views=3", "fit.epochs=150", "fit.patience=150", "fit.batch=4", "fit.refit=false",
+    )  # fmt: skip
+    recipe = load_recipe("mobilenetv2-binary", settings)
+    draw_folders(folder / "drawn", {"yes": "glioma", "no": None})
+    weights = write_weights(build(recipe.network, 2, recipe.input).backbone, folder / "chance.h5")
+    options = [part for setting in settings for part in ("--set", setting)]
+    return lambda out: [
+        "train", "mobilenetv2-binary", "--data", folder, "--out", out, "--init", weights,
+        "--device", "cpu", *options,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("moment", ["features/view-001.pt", "select/last.pt"])
+def test_a_run_on_features_that_was_killed_ends_as_an_unbroken_one(
+    frozen_command, unbroken_head, tmp_path, moment
+):
+    out = tmp_path / "killed"
+    kill_at(out / moment, frozen_command(out))
+    assert not (out / "weights.pt").exists()
+    run(*frozen_command(out))
+    assert_same_weights(out, unbroken_head)
+
+
+@pytest.fixture(scope="module")
+def unbroken_head(frozen_command, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "head"
+    run(*frozen_command(out))
+    return out
 
 
 def test_from_pictures_to_an_answer_of_ones_own_model(sets, killed_and_resumed, tmp_path):

@@ -1,4 +1,4 @@
-"""If these fail, a frozen network learns from features that are not its own, or takes far longer."""
+"""If these fail, a frozen network learns from features that are not its own, or far too slowly."""
 
 import pytest
 import torch

@@ -11,7 +11,9 @@ import torch
 
 from tests.train.keras_features import STORED, WEIGHTS, fixed_image, keras_features
 from tumorlens.errors import ModelCorrupt, ModelNotFound
-from tumorlens.train.architectures.mobilenetv2 import FEATURES, Classifier, MobileNetV2
+from tumorlens.train.architectures.classifier import Classifier
+from tumorlens.train.architectures.mobilenetv2 import FEATURES, MobileNetV2
+from tumorlens.train.architectures.spec import Architecture, NetworkSpec
 from tumorlens.train.keras.fill import load_keras_weights
 
 KERAS_PARAMETERS = 2_257_984
@@ -63,7 +65,8 @@ def test_features_halve_five_times_and_round_up_as_keras_padding_does(side):
 
 
 def test_the_classifier_scales_grey_to_what_imagenet_weights_expect():
-    network = Classifier(3, dropout=0.0).eval()
+    spec = NetworkSpec(architecture=Architecture.MOBILENETV2)
+    network = Classifier(spec, 3, 64, 64).eval()
     image = torch.rand(2, 1, 64, 64)
     with torch.inference_mode():
         expected = network.backbone((image * 2 - 1).repeat(1, 3, 1, 1))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -148,29 +147,3 @@ class MobileNetV2(Backbone):
         name = block.prefix
         x = self._activated(f"{name}depthwise", f"{name}depthwise_BN", x, stride=block.stride)
         return self._normed(f"{name}project", f"{name}project_BN", x)
-
-
-class Classifier(nn.Module):
-    """A grey slice to class logits: MobileNetV2 → global average pooling → dropout → dense.
-
-    Takes (N, 1, H, W) in [0, 1], which is repeated to three channels and scaled to [-1, 1].
-    """
-
-    def __init__(self, classes: int, *, dropout: float = 0.3) -> None:
-        super().__init__()
-        self.backbone = MobileNetV2()
-        self.dropout = nn.Dropout(dropout)
-        self.predictions = nn.Linear(FEATURES, classes)
-        nn.init.xavier_uniform_(self.predictions.weight)
-        nn.init.zeros_(self.predictions.bias)
-
-    def features(self, image: Tensor) -> Tensor:
-        """(N, 1, H, W) in [0, 1] → (N, 1280, h, w)."""
-        result: Tensor = self.backbone((image * 2 - 1).expand(-1, 3, -1, -1))
-        return result
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 1, H, W) in [0, 1] → logits (N, classes)."""
-        pooled = torch.mean(self.features(image), dim=(2, 3))
-        logits: Tensor = self.predictions(self.dropout(pooled))
-        return logits
