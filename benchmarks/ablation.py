@@ -1,0 +1,240 @@
+"""What each ingredient of tumorlens-v1 gives on a hospital that it has not seen.
+
+python benchmarks/ablation.py run --data sets/ --init WEIGHTS.h5 --runs runs/
+python benchmarks/ablation.py table
+
+`run` trains each variant on Cheng and Br35H alone, small and short, and measures it on slices with
+and without a tumor of `tcia_btp`, on what of SARTAJ shows nothing that was learnt from, and on fold
+1. A run that was interrupted goes on; one that is measured is not repeated. With --only NAME
+and --seed N, that one. A JSON file a run is
+kept in docs/reference/ablation; `table` writes docs/reference/ablation.md from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tumorlens.cli.display import Display
+from tumorlens.data import manifest
+from tumorlens.evaluate import holdout
+from tumorlens.evaluate.segmentation import measure_masks
+from tumorlens.evaluate.sides import sides, unseen_entries, without_copies
+from tumorlens.model.registry import load_model
+from tumorlens.train.export.convert import export
+from tumorlens.train.recipe import load_recipe
+from tumorlens.train.run import choose_device, train
+
+if TYPE_CHECKING:
+    from tumorlens.data.manifest import Entry
+    from tumorlens.evaluate.sides import Sides
+
+ROOT = Path(__file__).parent.parent
+KEPT = ROOT / "docs" / "reference" / "ablation"
+PAGE = ROOT / "docs" / "reference" / "ablation.md"
+MANIFEST = ROOT / "docs" / "reference" / "mobilenetv2-4class-manifest.csv"
+"""Cheng and Br35H, with folds; no image of the hospital that is left out."""
+
+UNSEEN = ("tcia_btp", "sartaj")
+
+SMALL = ("input.height=160", "input.width=160", "fit.epochs=6", "dense.draws.images=2048")
+"""Enough to tell a large difference from none within minutes; the figures are below those of the
+whole recipe."""
+
+CHENG_MM = 0.77
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to train.
+
+    Attributes:
+        says: What differs, in words.
+        settings: As for ``--set``.
+        recipe: What it starts from.
+        scale: Settings of length and size that all variants share.
+    """
+
+    says: str
+    settings: tuple[str, ...] = ()
+    recipe: str = "tumorlens-v1"
+    scale: tuple[str, ...] = SMALL
+
+
+VARIANTS = {
+    "whole": Variant("everything"),
+    "plain-classifier": Variant(
+        "the plain classifier, for as many pictures",
+        recipe="mobilenetv2-4class",
+        scale=("input.height=160", "input.width=160", "fit.epochs=6", "fit.refit=false"),
+    ),
+    "no-masks": Variant(
+        "no masks: evidence from labels alone", ("dense.losses.pixels=0", "dense.losses.overlap=0")
+    ),
+    "no-removal": Variant(
+        "no lesions replaced by other heads' tissue",
+        ("dense.lesions.remove=0", "dense.lesions.artefact=0"),
+    ),
+    "no-seams": Variant("no seams away from lesions", ("dense.lesions.artefact=0",)),
+    "no-implants": Variant("no lesions put into other pictures", ("dense.lesions.implant=0",)),
+    "no-drawn": Variant(
+        "no drawn lesions", ("dense.lesions.draw=0", "dense.lesions.draw_removed=0")
+    ),
+    "no-styles": Variant("no style mixing", ("dense.style_mixing=0",)),
+    "upright": Variant("heads never upside down", ("augment.flip_vertical=false",)),
+    "plain-greys": Variant(
+        "mild grey levels only",
+        (
+            "augment.histogram=0",
+            "augment.invert=0",
+            "augment.gamma=0.4",
+            "augment.bias_field=0",
+            "augment.background=0",
+            "augment.frame=0",
+        ),
+    ),
+    "no-artefacts": Variant(
+        "no scanner artefacts",
+        (
+            "augment.bias_field=0",
+            "augment.low_resolution=0",
+            "augment.gibbs=0",
+            "augment.ghosting=0",
+            "augment.rician=0",
+        ),
+    ),
+    "no-average": Variant("no averaging of weights", ("fit.average=0",)),
+    "more-removal": Variant("half of the lesions removed", ("dense.lesions.remove=0.5",)),
+    "full": Variant("everything, at 224 pixels for the recipe's ten epochs", scale=()),
+}
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--init", type=Path)
+    parser.add_argument("--runs", type=Path)
+    parser.add_argument("--only", action="append", choices=list(VARIANTS))
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    if asked.action == "run":
+        if not (asked.data and asked.init and asked.runs):
+            parser.error("run needs --data, --init and --runs")
+        for name in asked.only or VARIANTS:
+            measure(name, asked.seed, asked.data, asked.init, asked.runs)
+    write_table()
+
+
+def measure(name: str, seed: int, data: Path, init: Path, runs: Path) -> None:
+    """Train and measure one variant, unless that was done."""
+    kept = KEPT / f"{name}-seed{seed}.json"
+    if kept.is_file():
+        return
+    variant, folder = VARIANTS[name], runs / f"{name}-seed{seed}"
+    scale = [s for s in variant.scale if variant.recipe == "tumorlens-v1" or "dense" not in s]
+    recipe = load_recipe(variant.recipe, [*scale, *variant.settings, f"seed={seed}"])
+    run = train(
+        recipe,
+        data,
+        folder,
+        init=init,
+        device=choose_device("auto"),
+        watcher=Display(),
+        entries=manifest.load(MANIFEST),
+    )
+    export(folder, folder / "model.onnx")
+    model = load_model(str(folder / "model.onnx"))
+    found = sides(model.metadata, data, run.manifest)
+    others = _others(model.metadata, found, data, runs / "others.csv")
+    result = holdout.evaluate_sides(model, found, holdout.predict(model, data, found.held_out))
+    metrics = [*result.metrics]
+    metrics += holdout.evaluate_unseen(model, others, holdout.predict(model, data, others))
+    cheng = [entry for entry in found.held_out if entry.source == "cheng"]
+    masks = measure_masks(
+        model, data, {"cheng": cheng}, out=folder / "masks", spacings={"cheng": CHENG_MM}
+    )
+    metrics += masks.headlines if masks else ()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(
+        {
+            "variant": name,
+            "says": variant.says,
+            "seed": seed,
+            "recipe": variant.recipe,
+            "settings": [*scale, *variant.settings],
+            "metrics": [metric.model_dump(mode="json") for metric in metrics],
+        },
+        indent=1,
+    )
+    kept.write_text(text + "\n", encoding="utf-8")
+
+
+def _others(metadata: object, found: Sides, data: Path, path: Path) -> list[Entry]:
+    """The pictures of sets that were left out, without copies of what was learnt from."""
+    if path.is_file():
+        return manifest.load(path)
+    entries = unseen_entries(metadata, data, UNSEEN)  # type: ignore[arg-type]
+    others, _ = without_copies(entries, found.training, found.root)
+    manifest.write(others, path)
+    return others
+
+
+COLUMNS = {
+    "hospital not seen: AUROC": ("tumor AUROC", "tcia_btp"),
+    "SARTAJ without copies: AUROC": ("tumor AUROC", "sartaj"),
+    "Br35H, fold 1: AUROC": ("tumor AUROC", "br35h"),
+    "kind, fold 1": ("tumor kind accuracy", "cheng"),
+    "mask overlap (Dice), fold 1": ("Dice", "cheng"),
+}
+
+
+def write_table() -> None:
+    """Write the page's table from the files that are kept."""
+    runs = defaultdict(list)
+    for path in sorted(KEPT.glob("*.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        runs[run["variant"]].append(run)
+    lines = [
+        "| variant | seeds | " + " | ".join(COLUMNS) + " |",
+        "|---|---|" + "---|" * len(COLUMNS),
+    ]
+    for name in VARIANTS:
+        if found := runs.get(name):
+            cells = [_cell(found, *asked) for asked in COLUMNS.values()]
+            says = found[0]["says"]
+            lines.append(f"| {says} | {len(found)} | " + " | ".join(cells) + " |")
+    table = "\n".join(lines)
+    block = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(block.sub(rf"\g<1>{table}\n\g<2>", page), encoding="utf-8")
+    print(table)
+
+
+def _cell(runs: list[dict], figure: str, on: str) -> str:  # type: ignore[type-arg]
+    """The mean over seeds, with the interval of one run or the range of several."""
+    found = [
+        metric
+        for run in runs
+        for metric in run["metrics"]
+        if metric["name"].startswith(figure) and on in metric["on"]
+    ]
+    if not found:
+        return ""
+    values = [metric["value"] for metric in found]
+    if len(values) == 1:
+        low, high = found[0]["low"], found[0]["high"]
+        return f"{values[0]:.3f} ({low:.3f} to {high:.3f})"
+    return f"{np.mean(values):.3f} (seeds: {min(values):.3f} to {max(values):.3f})"
+
+
+if __name__ == "__main__":
+    main()
