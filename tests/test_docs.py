@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import recipe_pages
+from tumorlens.evaluate.compare import compare, find
 from tumorlens.evaluate.holdout import load_evaluation
 from tumorlens.evaluate.tables import to_markdown
 from tumorlens.model.registry import BUNDLED, REGISTRY_FILE, load_model
+from tumorlens.train.recipe import recipe_names
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -68,3 +71,21 @@ class TestPublishedFigures:
             metric = figures[name.strip(), on.strip()]
             assert value == f"{metric.value:.3f}"
             assert limits == f"{metric.low:.3f} to {metric.high:.3f}"
+
+
+class TestRecipes:
+    """If these fail, a page shows figures of a recipe that no evaluation has."""
+
+    def test_every_page_shows_the_figures_of_its_evaluations(self):
+        for page, figures in recipe_pages.blocks().items():
+            assert f"<!-- figures -->\n{figures}<!-- end of figures -->" in page.read_text(), (
+                f"{page.name}: write it anew: python benchmarks/recipe_pages.py"
+            )
+
+    def test_every_recipe_that_was_evaluated_is_one_of_the_package(self):
+        evaluated = {one.made.recipe for one in compare(find([recipe_pages.EVALUATIONS]))}
+        assert evaluated <= set(recipe_names())
+
+    def test_the_evaluations_are_small_enough_to_be_kept_beside_code(self):
+        for path in recipe_pages.EVALUATIONS.glob("*.json"):
+            assert path.stat().st_size < 20_000, path.name
