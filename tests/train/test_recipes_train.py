@@ -12,7 +12,7 @@ from tumorlens.train.recipe import load_recipe, recipe_names
 from tumorlens.train.run import open_run, train
 
 SMALL = (
-    "input.height=64", "input.width=64", "data.sources=['drawn']", "fit.precision=fp32",
+    "input.height=32", "input.width=32", "data.sources=['drawn']", "fit.precision=fp32",
     "fit.epochs=1", "fit.batch=8", "fit.views=1", "network.dense=[]",
 )  # fmt: skip
 
