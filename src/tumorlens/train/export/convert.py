@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tumorlens.errors import ModelIncompatible, RecipeError
+from tumorlens.errors import ModelError, ModelIncompatible, RecipeError
 from tumorlens.model.load import load_file
 from tumorlens.train.export.compare import (
     HALF_PRECISION,
@@ -143,11 +143,14 @@ def convert(
     """
     if form is Form.OPENVINO:
         return _to_openvino(model, target)
+    if model.metadata.recipe.get("classical"):
+        msg = f"{model.path}: is no network; what it measures needs 32-bit float"
+        raise ModelIncompatible(msg)
     source = _proto(model)
     if form is Form.FP16:
         from tumorlens.train.export.half import halve
 
-        converted = halve(source)
+        converted = halve(source, drawn_images(model.metadata.input))
     else:
         from tumorlens.train.export.int8 import quantise
 
@@ -173,7 +176,11 @@ def convert(
 def _checked(model: Model, converted: Model, form: Form) -> Differences | None:
     """Run a converted model on drawn images, and refuse one that is too far from its source."""
     images = drawn_images(model.metadata.input)
-    given = converted.run(images)  # checks in itself that they are probabilities
+    try:
+        given = converted.run(images)  # checks in itself that these are answers
+    except ModelError as error:
+        msg = f"{model.label} cannot answer in {form}: {error} No file was left; keep 32 bits."
+        raise ModelIncompatible(msg) from error
     if form is Form.INT8:
         return None
     found = differences(given, model.run(images))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from tumorlens.model.format import ModelMetadata
 
+NOVELTY = "novelty"
+
 
 def named(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose nodes all have names that differ: what the functions below tell them by."""
@@ -27,12 +29,14 @@ def named(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def extractor_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that every output depends on, in order.
+    """The nodes that every answer depends on, in order.
 
-    Probabilities, heatmap and novelty are all computed from the features and from nothing else, so
-    what they have in common is the feature extractor, whatever the network's architecture.
+    Probabilities, heatmap and mask are computed from the same features, so what they have in
+    common is the feature extractor (and the decoder of a network that marks), whatever the
+    architecture. Novelty may look at a part of it only.
     """
-    shared = set.intersection(*(names_behind(graph, output.name) for output in graph.output))
+    answers = [output.name for output in graph.output if output.name != NOVELTY]
+    shared = set.intersection(*(names_behind(graph, name) for name in answers))
     return [node for node in graph.node if node.name in shared]
 
 

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorlens.errors import ModelIncompatible
+from tumorlens.model.format import INPUT_NAME
 from tumorlens.train.export.graph import drop_unused, extractor_nodes, named, names_behind
 
 if TYPE_CHECKING:
     import onnx
+    from numpy.typing import NDArray
 
 HALVED = frozenset({"Conv", "BatchNormalization", "Relu", "Clip", "Add", "MaxPool", "Pad"})
 """The operators that feature extractors are made of; all take 16-bit float."""
+
+DENSE = frozenset({"Gemm", "MatMul"})
+"""The operators of a head's layers."""
 
 LARGE = 2**14
 """Weights of the head with more numbers than this are stored in 16 bits."""
@@ -26,25 +31,31 @@ LARGE = 2**14
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 _NARROW = "_as_float16"
+_BEYOND = "beyond the range of 16-bit float; keep this model in 32 bits"
 
 
-def halve(proto: onnx.ModelProto) -> onnx.ModelProto:
+def halve(proto: onnx.ModelProto, images: NDArray[np.float32]) -> onnx.ModelProto:
     """A graph with its feature extractor in 16-bit float.
 
-    1. Take the extractor's nodes, from the first convolution on.
+    1. Take the extractor's nodes, from the first convolution on, and see that on some images all
+       they give is within the range of 16-bit float. (A CPU would not tell: ONNX Runtime computes
+       in 32 bits there and rounds.)
     2. Give them 16-bit copies of their weights.
     3. Narrow what else enters them, and widen what leaves them.
     4. Store the large weights of the head in 16 bits.
 
     Args:
         proto: A model in 32-bit float.
+        images: What its range is tried on, (N, channels, H, W) in [0, 1].
 
     Raises:
-        ModelIncompatible: It has no convolution, or a weight beyond the range of 16-bit float.
+        ModelIncompatible: It has no convolution, or a weight or a feature beyond the range of
+            16-bit float.
     """
     copy = named(proto)
     zone = _zone(copy.graph)
     given = {name for node in copy.graph.node if node.name in zone for name in node.output}
+    _check_range(copy, given, images)
     _halve_weights(copy.graph, zone, given)
     _cast_at_the_border(copy.graph, zone, given)
     store_head_in_half(copy)
@@ -63,8 +74,9 @@ def store_head_in_half(proto: onnx.ModelProto) -> None:
     from onnx import TensorProto, numpy_helper
 
     graph = proto.graph
-    head = names_behind(graph, "probabilities") - {n.name for n in extractor_nodes(graph)}
-    read = {name for node in graph.node if node.name in head for name in node.input}
+    behind = names_behind(graph, "probabilities")
+    dense = [n for n in graph.node if n.name in behind and n.op_type in DENSE]
+    read = {name for node in dense for name in node.input}
     for tensor in list(graph.initializer):
         large = np.prod(tensor.dims, dtype=int) > LARGE
         if large and tensor.name in read and tensor.data_type == TensorProto.FLOAT:
@@ -87,6 +99,32 @@ def _zone(graph: onnx.GraphProto) -> set[str]:
         msg = "its graph has no convolution that all outputs depend on; it cannot be converted"
         raise ModelIncompatible(msg)
     return zone
+
+
+def _check_range(proto: onnx.ModelProto, names: set[str], images: NDArray[np.float32]) -> None:
+    """Run a graph in 32 bits and look at what some of its nodes give.
+
+    Raises:
+        ModelIncompatible: A value is beyond the range of 16-bit float.
+    """
+    import onnx
+    import onnxruntime
+    from onnx import helper
+
+    probe = onnx.ModelProto()
+    probe.CopyFrom(proto)
+    probe.graph.output.extend(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in sorted(names)
+    )
+    session = onnxruntime.InferenceSession(
+        probe.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for image in images:
+        for values in session.run(sorted(names), {INPUT_NAME: image[None]}):
+            largest = float(np.abs(values).max(initial=0))
+            if largest > LARGEST_HALF:
+                msg = f"its features reach {largest:.3g}, {_BEYOND}"
+                raise ModelIncompatible(msg)
 
 
 def _halve_weights(graph: onnx.GraphProto, zone: set[str], given: set[str]) -> None:
@@ -180,9 +218,6 @@ def _narrowed(values: np.ndarray, name: str) -> np.ndarray:
     """
     largest = np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max(initial=0)
     if largest > LARGEST_HALF:
-        msg = (
-            f"its weight {name} reaches {largest:.3g}, beyond the range of 16-bit float; "
-            "keep this model in 32 bits"
-        )
+        msg = f"its weight {name} reaches {largest:.3g}, {_BEYOND}"
         raise ModelIncompatible(msg)
     return values.astype(np.float16)

@@ -38,13 +38,20 @@ HIGHEST = 127
 """Of a signed 8-bit integer; weights are rounded symmetrically about 0."""
 
 SENSITIVE = 0.02
-"""A layer is sensitive where rounding its weights alone moves the heatmaps by more than this share
-of their spread. In MobileNetV2 the first block's depthwise and projecting layers do (9 % and 6 %),
+"""A layer is sensitive where rounding its weights alone moves the logits by more than this share of
+their spread. In MobileNetV2 the first block's depthwise and projecting layers do (8 % and 4 %),
 whose few weights differ a hundredfold from each other; all later ones stay below 2 %."""
 
 FLOAT_SHARE = 0.25
 """At most this share of the convolutions stays in float; the later ones hold most of the weights
 and of the time."""
+
+FEWEST_CHANNELS = 8
+"""A convolution that gives fewer is the last of a decoder: it marks pixels, costs next to nothing,
+and in 8 bits would leave the mask a few dozen levels."""
+
+LEAST_PROBABILITY = 1e-30
+"""Below this, 32-bit float holds nothing that a logarithm could be taken of."""
 
 PROBES = 16
 """Calibration images that sensitivity is judged on."""
@@ -53,7 +60,7 @@ PROBES = 16
 def quantise(proto: onnx.ModelProto, images: NDArray[np.float32]) -> onnx.ModelProto:
     """A graph with its feature extractor in 8-bit integers.
 
-    1. Round the weights of one early layer at a time, and see how far the heatmaps move.
+    1. Round the weights of one early layer at a time, and see how far the logits move.
     2. Leave the layers up to the last sensitive one in float.
     3. Run the calibration images to find the range of every activation of the others.
     4. Round weights and activations; store the large weights of the head in 16-bit float.
@@ -67,12 +74,14 @@ def quantise(proto: onnx.ModelProto, images: NDArray[np.float32]) -> onnx.ModelP
         ModelIncompatible: It has too few convolutions, or is not in 32-bit float.
     """
     source = named(proto)
-    convolutions = [n.name for n in extractor_nodes(source.graph) if n.op_type == "Conv"]
+    extractor = extractor_nodes(source.graph)
+    convolutions = [n.name for n in extractor if n.op_type == "Conv"]
     if not convolutions:
         msg = "its graph has no convolution that all outputs depend on; it cannot be converted"
         raise ModelIncompatible(msg)
     kept = set(convolutions[: sensitive_layers(source, convolutions, images[:PROBES])])
-    chosen = [n.name for n in extractor_nodes(source.graph) if n.name not in kept]
+    kept |= _narrow_layers(source.graph)
+    chosen = [node.name for node in extractor if node.name not in kept]
     quantised = named(_quantised(source, chosen, images))
     store_head_in_half(quantised)
     drop_unused(quantised.graph)
@@ -89,13 +98,13 @@ def sensitive_layers(
         convolutions: Names of the extractor's convolutions, in order.
         images: To judge by, (N, channels, H, W).
     """
-    wanted = _heatmaps(proto, images)
+    wanted = _logits(proto, images)
     spread = float(wanted.std())
     if spread == 0:
         return 0
     most = int(len(convolutions) * FLOAT_SHARE)
     for number in range(most, 0, -1):
-        moved = _heatmaps(_rounded(proto, convolutions[number - 1]), images) - wanted
+        moved = _logits(_rounded(proto, convolutions[number - 1]), images) - wanted
         if float(np.sqrt(np.square(moved).mean())) > SENSITIVE * spread:
             return number
     return 0
@@ -120,15 +129,27 @@ def _rounded(proto: onnx.ModelProto, convolution: str) -> onnx.ModelProto:
     return copy
 
 
-def _heatmaps(proto: onnx.ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _narrow_layers(graph: onnx.GraphProto) -> set[str]:
+    """The names of the convolutions that give few channels."""
+    channels = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+    return {
+        node.name
+        for node in graph.node
+        if node.op_type == "Conv" and channels.get(node.input[1], FEWEST_CHANNELS) < FEWEST_CHANNELS
+    }
+
+
+def _logits(proto: onnx.ModelProto, images: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The logits (N, C) of images, up to a number that is the same for all classes."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    return np.concatenate(
-        [session.run(["heatmap"], {INPUT_NAME: image[None]})[0] for image in images]
-    )
+    rows = [session.run(["probabilities"], {INPUT_NAME: image[None]})[0] for image in images]
+    logarithms = np.log(np.maximum(np.concatenate(rows), LEAST_PROBABILITY, dtype=np.float64))
+    centred: NDArray[np.float64] = logarithms - logarithms.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _quantised(
