@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tumorlens.train.calibrate import COVERAGE, conformal_quantiles
+from tumorlens.train.calibrate import COVERAGE, conformal_quantiles, fit_novelty
 
 CLASSES = ("no_tumor", "glioma", "meningioma")
 
@@ -34,3 +34,20 @@ def test_at_least_the_coverage_of_a_class_lies_within_its_limit():
         rows = np.stack([right, (1 - right) / 2, (1 - right) / 2], axis=1)
         limit = quantiles(rows, [[True, False, False]] * count)["no_tumor"]
         assert np.mean(1 - right <= limit) >= COVERAGE
+
+
+def test_novelty_is_exact_where_features_spread_in_few_directions():
+    """A small network on few images: else its file and its network would tell other distances."""
+    chance = np.random.default_rng(0)
+    plane = chance.normal(size=(160, 70)) @ chance.normal(size=(70, 128))
+    features = (plane + 1e-4 * chance.normal(size=(160, 128))).astype(np.float32)
+    entries = [SimpleNamespace(label=CLASSES[number % 2]) for number in range(160)]
+    reference = fit_novelty(features[:120], SimpleNamespace(entries=entries[:120]))
+    directions = reference.directions.astype(np.float64)
+    deviations = 1 / np.linalg.norm(directions, axis=0)
+    difference = features[120:, None].astype(np.float64) - reference.centres
+    along = difference @ directions
+    rest = difference - (along * deviations) @ (directions * deviations).T
+    squared = (along**2).sum(axis=2) + ((rest / reference.residual) ** 2).sum(axis=2)
+    expected = np.sqrt(squared / 128).min(axis=1)
+    np.testing.assert_allclose(reference.distance(features[120:]), expected, rtol=1e-3)

@@ -86,6 +86,7 @@ class NoveltyHead(torch.nn.Module):
     whitened_centres: Tensor
     deviations: Tensor
     directions: Tensor
+    units: Tensor
 
     def __init__(self, reference: NoveltyReference) -> None:
         super().__init__()
@@ -95,16 +96,19 @@ class NoveltyHead(torch.nn.Module):
         self.register_buffer("directions", directions)
         self.register_buffer("whitened_centres", centres @ directions)
         self.residual = reference.residual
-        # A whitened direction has length 1 / deviation, so this takes its part out of the rest.
-        self.register_buffer("deviations", 1 / directions.norm(dim=0))
+        # A whitened direction has length 1 / deviation.
+        deviations = 1 / directions.norm(dim=0)
+        self.register_buffer("deviations", deviations)
+        self.register_buffer("units", (directions * deviations).T.contiguous())
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) → (N,)."""
         difference = features.unsqueeze(1) - self.centres
         along = (features @ self.directions).unsqueeze(1) - self.whitened_centres
-        inside = (along * self.deviations).square().sum(dim=2)
-        outside = (difference.square().sum(dim=2) - inside).clamp_min(0)
-        squared = along.square().sum(dim=2) + outside / self.residual**2
+        # The rest itself, and not the difference of two sums of squares: where features spread in
+        # few directions only, that would be nothing but rounding.
+        rest = difference - (along * self.deviations) @ self.units
+        squared = along.square().sum(dim=2) + (rest / self.residual).square().sum(dim=2)
         nearest: Tensor = (squared / features.shape[1]).sqrt().amin(dim=1)
         return nearest
 
