@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from tests.train.conftest import SMALL, draw_folders, draw_set, write_weights
+from tests.train.conftest import SMALL, TINY, draw_folders, draw_set, write_weights
 from tumorlens.train.architectures.classifier import build
 from tumorlens.train.recipe import load_recipe
 
@@ -89,15 +89,15 @@ def frozen_command(tmp_path_factory):
     """Trains a head on features that were computed before, long enough to be killed in it."""
     folder = tmp_path_factory.mktemp("frozen")
     settings = (
-        "input.height=48", "input.width=48", "data.sources=['drawn']", "fit.precision=fp32",
-        "fit.views=3", "fit.epochs=150", "fit.patience=150", "fit.batch=4", "fit.refit=false",
+        *TINY, "network.trainable=head", "fit.views=3", "fit.epochs=150", "fit.patience=150",
+        "fit.refit=false",
     )  # fmt: skip
-    recipe = load_recipe("mobilenetv2-binary", settings)
+    recipe = load_recipe("cnn-binary", settings)
     draw_folders(folder / "drawn", {"yes": "glioma", "no": None})
     weights = write_weights(build(recipe.network, 2, recipe.input).backbone, folder / "chance.h5")
     options = [part for setting in settings for part in ("--set", setting)]
     return lambda out: [
-        "train", "mobilenetv2-binary", "--data", folder, "--out", out, "--init", weights,
+        "train", "cnn-binary", "--data", folder, "--out", out, "--init", weights,
         "--device", "cpu", *options,
     ]  # fmt: skip
 
