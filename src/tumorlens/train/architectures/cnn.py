@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.nn import functional
 
-from tumorlens.train.architectures.backbone import Backbone, batch_norm
+from tumorlens.train.architectures.backbone import Backbone, batch_norm, pad_same
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,9 @@ class CNN(Backbone):
         norms = 0
         for number, stage in enumerate(stages):
             own = [_numbered("conv2d", number)]
-            conv = nn.Conv2d(channels, stage.filters, stage.kernel, padding="same")
+            # An even kernel pads one side more, which PyTorch leaves to `forward`.
+            padding = stage.kernel // 2 if stage.kernel % 2 else 0
+            conv = nn.Conv2d(channels, stage.filters, stage.kernel, padding=padding)
             nn.init.xavier_uniform_(conv.weight)  # what Keras starts from
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
             self.add_module(own[0], conv)
@@ -47,7 +49,7 @@ class CNN(Backbone):
         x = image
         for spec, names in zip(self.specs, self.stages, strict=True):
             conv, *norms = (self.get_submodule(name) for name in names)
-            x = conv(x)
+            x = conv(x if spec.kernel % 2 else pad_same(x, spec.kernel, 1))
             for norm in norms:
                 x = norm(x)
             x = functional.max_pool2d(functional.relu(x), 2)

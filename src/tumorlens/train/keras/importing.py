@@ -24,7 +24,7 @@ from tumorlens.train.keras.rebuild import DEFAULT_SIZE, rebuild
 from tumorlens.train.keras.recognise import Family, Feed, Range, family, rescales_bytes, title
 from tumorlens.train.keras.saved import read_saved
 from tumorlens.train.keras.weights import arrays_of
-from tumorlens.train.keras.whole import WholeModel, refuse_code
+from tumorlens.train.keras.whole import WholeModel, refuse_channels_first, refuse_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,6 +170,7 @@ def _find(saved: Saved, wishes: Wishes) -> Found:
         graph = read_graph(saved.config, saved.path)
     except ModelIncompatible as reason:
         return _otherwise(saved, wishes, whole, str(reason))
+    refuse_channels_first(graph.places, saved.path)
     if not wishes.allow_code:
         refuse_code(graph.places, saved.path)
     image = _image(graph.shape, wishes.size, saved.path)

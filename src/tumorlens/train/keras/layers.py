@@ -84,8 +84,6 @@ def make(place: Place, arrays: Sequence[Array], shape: torch.Size) -> list[nn.Mo
         ValueError: Its arrays do not fit its settings.
     """
     config = place.config
-    if config.get("data_format") == "channels_first":
-        raise UnknownLayer(place, "data_format channels_first is not understood")
     if place.kind in NOTHING_IN_INFERENCE:
         return [nn.Identity()]
     maker = _MAKERS.get(place.kind)

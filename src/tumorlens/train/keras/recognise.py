@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -102,17 +103,19 @@ def rescales_bytes(graph: Graph) -> bool:
         if value not in step.values:
             continue
         if step.place.kind not in NOTHING_IN_INFERENCE | {"Resizing"}:
-            return _is_small_scale(step)
+            return _takes_bytes(step)
         value = Value(number)
     return False
 
 
-def _is_small_scale(step: Step) -> bool:
+def _takes_bytes(step: Step) -> bool:
     constants = [abs(value) for value in step.inputs if isinstance(value, float)]
     kind, config = step.place.kind, step.place.config
     if kind == "Rescaling":
-        scale = config.get("scale")
-        return isinstance(scale, int | float) and abs(scale) < _SMALL_SCALE
+        scale = float(np.max(np.abs(config.get("scale", 1.0))))
+        offset = float(np.max(np.abs(config.get("offset", 0.0))))
+        # What is taken off lies within the range that was fed: 127.5, or a mean of some 120.
+        return scale < _SMALL_SCALE or offset > 2 * scale
     if kind in {"TrueDivide", "Divide"} or str(config.get("function", "")).endswith(
         ("truediv", "divide")
     ):

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tumorlens.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
-from tumorlens.train.keras.tree import MAX_ARRAY_BYTES, Branch, read_tree
+from tumorlens.train.keras.apart import read_apart
+from tumorlens.train.keras.tree import MAX_ARRAY_BYTES, Branch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,7 @@ def _read(path: Path) -> bytes:
 
 
 def _from_hdf5(content: bytes, path: Path) -> Saved:
-    tree = read_tree(content, path)
+    tree = read_apart(content, path)
     text = tree.text("model_config")
     config = None if text is None else _parsed(text, path)
     weights = tree.groups.get("model_weights", tree)
@@ -138,7 +139,7 @@ def _from_zip(content: bytes, path: Path) -> Saved:
     except RuntimeError as error:  # zipfile's word for a password
         msg = f"{path}: its zip cannot be read ({error}); save it without a password"
         raise ModelCorrupt(msg) from error
-    return Saved(path, config, read_tree(weights, path), Layout.NATIVE, version)
+    return Saved(path, config, read_apart(weights, path), Layout.NATIVE, version)
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

@@ -120,6 +120,21 @@ def refuse_code(places: Sequence[Place], path: Path) -> None:
         raise ModelIncompatible(msg)
 
 
+def refuse_channels_first(places: Sequence[Place], path: Path) -> None:
+    """Raise where a model takes its channels first, which neither this nor Keras does on a CPU.
+
+    Raises:
+        ModelIncompatible: One of its layers does.
+    """
+    for place in places:
+        if place.config.get("data_format") == "channels_first":
+            msg = (
+                f"{path}: layer {place.name} has data_format channels_first; rebuild the model "
+                "with channels_last, copy its weights over, and save that"
+            )
+            raise ModelIncompatible(msg)
+
+
 def import_keras(what: str) -> Any:
     """Keras with its PyTorch backend.
 
