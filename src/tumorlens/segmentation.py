@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorlens.decide.finding import Finding, Status
-from tumorlens.decide.study import Study, pooled
+from tumorlens.decide.study import Study, pooled, pooled_label, pooled_probability
 from tumorlens.errors import ModelIncompatible, ScanError
 from tumorlens.explain.measure import candidate, measure, smallest_area
 from tumorlens.explain.regions import Region
@@ -185,8 +185,8 @@ def _study(slices: tuple[SegmentedSlice, ...], depths: Depths) -> Study:
         size = measure_stack([one.lesions for one in slices], first.scan.spacing_mm, depths)
     return Study(
         status=status,
-        label=_label(findings),
-        tumor_probability=_highest(findings),
+        label=pooled_label(findings),
+        tumor_probability=pooled_probability(findings),
         slices=dict(counts),
         source=first.scan.source,
         series=first.scan.series,
@@ -195,24 +195,4 @@ def _study(slices: tuple[SegmentedSlice, ...], depths: Depths) -> Study:
         measurements=size,
         notes=depths.notes,
         model=first.model,
-    )
-
-
-def _label(findings: list[Finding]) -> str | None:
-    """The kind of tumor that the slices answered tumor speak most for, all together."""
-    found = [finding for finding in findings if finding.status is Status.TUMOR]
-    kinds = {finding.label for finding in found if finding.label is not None}
-    if not kinds:
-        return None
-    return max(sorted(kinds), key=lambda kind: sum(one.probabilities[kind] for one in found))
-
-
-def _highest(findings: list[Finding]) -> float | None:
-    return max(
-        (
-            finding.tumor_probability
-            for finding in findings
-            if finding.status is not Status.REJECTED and finding.tumor_probability is not None
-        ),
-        default=None,
     )

@@ -15,7 +15,7 @@ from tumorlens.decide.finding import (
 )
 from tumorlens.explain import overlay as module
 from tumorlens.explain.colour import blend
-from tumorlens.explain.overlay import overlay, plain_overlay
+from tumorlens.explain.overlay import evidence_panel, overlay, plain_overlay
 from tumorlens.model.format import InputSpec
 from tumorlens.model.prepare import PlacedMap, place
 
@@ -81,6 +81,15 @@ def test_the_plain_overlay_has_the_size_of_the_slice_and_colours_the_right_place
     assert picture.shape == (120, 90, 3)
     row, column = np.argwhere(np.ptp(picture.astype(int), axis=2) > 40).mean(axis=0)
     assert (row, column) == pytest.approx((2.5 / 8 * 120, 5.5 / 8 * 90), abs=4)
+
+
+def test_the_panel_alone_is_the_one_beside_the_slice():
+    for shape in ((400, 500), (50, 40)):
+        pixels = slice_of(shape)
+        answer = finding(pixels)
+        panel = evidence_panel(pixels, answer, opacity=0.4)
+        assert max(panel.shape) >= module.SMALLEST_PANEL
+        assert holds(overlay(pixels, answer, opacity=0.4), panel)
 
 
 def test_a_rejected_slice_is_shown_without_evidence():

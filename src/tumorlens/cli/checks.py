@@ -158,7 +158,7 @@ def models() -> Iterator[Check]:
 def self_test() -> Check:
     """A drawn slice, answered by the default model."""
     from tumorlens.analysis import analyze_one
-    from tumorlens.cli.drawing import drawn_scan
+    from tumorlens.scan.drawn import drawn_scan
     from tumorlens.model.registry import load_model
 
     about = "a drawn slice"

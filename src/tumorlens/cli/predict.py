@@ -144,7 +144,7 @@ def _inputs(paths: list[str], limits: Limits, *, phantom: bool) -> Iterable[Foun
 
 
 def _drawing() -> Scan:
-    from tumorlens.cli.drawing import drawn_scan
+    from tumorlens.scan.drawn import drawn_scan
 
     tell("this slice is a drawing, not a scan: its answer says only that the program works")
     return drawn_scan()

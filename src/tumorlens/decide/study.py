@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
@@ -15,6 +15,11 @@ from tumorlens.decide.finding import (
     Reason,
     Status,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tumorlens.decide.finding import Finding
 
 POOLING = (
     "tumor if any slice is answered tumor, else uncertain if any is, else no_tumor if any is; "
@@ -111,3 +116,24 @@ class Study(BaseModel):
 def pooled(slices: dict[Status, int]) -> Status:
     """The status of a study; see `POOLING`."""
     return next((status for status in _ORDER if slices.get(status)), Status.REJECTED)
+
+
+def pooled_label(findings: Sequence[Finding]) -> str | None:
+    """The kind of tumor that the slices answered tumor speak most for, all together."""
+    found = [finding for finding in findings if finding.status is Status.TUMOR]
+    kinds = {finding.label for finding in found if finding.label is not None}
+    if not kinds:
+        return None
+    return max(sorted(kinds), key=lambda kind: sum(one.probabilities[kind] for one in found))
+
+
+def pooled_probability(findings: Sequence[Finding]) -> float | None:
+    """The highest tumor probability of the slices that were not rejected; None without any."""
+    return max(
+        (
+            finding.tumor_probability
+            for finding in findings
+            if finding.status is not Status.REJECTED and finding.tumor_probability is not None
+        ),
+        default=None,
+    )

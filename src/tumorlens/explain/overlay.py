@@ -71,6 +71,29 @@ def plain_overlay(
     return blend(pixels, np.zeros_like(pixels) if heatmap is None else heatmap, opacity)
 
 
+def evidence_panel(
+    pixels: NDArray[np.float32],
+    finding: Finding,
+    *,
+    opacity: float = DEFAULT_OPACITY,
+    lesions: Iterable[Region] | None = None,
+) -> NDArray[np.uint8]:
+    """The slice coloured by its evidence and with its lesions outlined, large enough to look at.
+
+    Args:
+        pixels: float32 (H, W) in [0, 1], the slice of the Finding.
+        finding: The answer; the slice stays grey where it holds no heatmap.
+        opacity: How much of the slice full evidence covers, in [0, 1].
+        lesions: What is outlined; what the answer marks by itself if None. The diameters that the
+            Finding holds are drawn with it.
+
+    Returns:
+        uint8 (height, width, 3), RGB, the longer side at least `SMALLEST_PANEL` and at most
+        `LARGEST_PANEL`.
+    """
+    return np.asarray(_evidence_image(_at_panel_size(pixels), pixels, finding, opacity, lesions))
+
+
 def overlay(
     pixels: NDArray[np.float32],
     finding: Finding,
@@ -91,12 +114,10 @@ def overlay(
     """
     seen = _at_panel_size(pixels)
     panels = [_panel(seen, np.zeros_like(seen), opacity, "The slice as it was read")]
-    heatmap = finding.heatmap
-    if heatmap is not None and finding.heatmap_class is not None:
+    if finding.evidence_map is not None and finding.heatmap_class is not None:
         shown = class_words(finding.heatmap_class, finding.model.display)
-        panels.append(_panel(seen, _at_panel_size(heatmap), opacity, f"Evidence for {shown}"))
-        outlined = list((marked(finding) or {}).values() if lesions is None else lesions)
-        draw_lesions(panels[1].image, outlined, _diameters(finding), pixels.shape)
+        image = _evidence_image(seen, pixels, finding, opacity, lesions)
+        panels.append(_Panel(image, f"Evidence for {shown}"))
     sheet = _Sheet.of(panels)
     for line in _answer_lines(finding):
         sheet.write(line)
@@ -202,6 +223,22 @@ def _panel(
     pixels: NDArray[np.float32], evidence: NDArray[np.float32], opacity: float, caption: str
 ) -> _Panel:
     return _Panel(Image.fromarray(blend(pixels, evidence, opacity)), caption)
+
+
+def _evidence_image(
+    seen: NDArray[np.float32],
+    pixels: NDArray[np.float32],
+    finding: Finding,
+    opacity: float,
+    lesions: Iterable[Region] | None,
+) -> Image.Image:
+    """The panel of the evidence; `seen` is the slice at the size of a panel."""
+    heatmap = finding.heatmap
+    shown = np.zeros_like(seen) if heatmap is None else _at_panel_size(heatmap)
+    image = Image.fromarray(blend(seen, shown, opacity))
+    outlined = list((marked(finding) or {}).values() if lesions is None else lesions)
+    draw_lesions(image, outlined, _diameters(finding), pixels.shape)
+    return image
 
 
 def _at_panel_size(values: NDArray[np.float32]) -> NDArray[np.float32]:
