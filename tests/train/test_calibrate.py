@@ -39,8 +39,8 @@ def test_at_least_the_coverage_of_a_class_lies_within_its_limit():
 def test_novelty_is_exact_where_features_spread_in_few_directions():
     """A small network on few images: else its file and its network would tell other distances."""
     chance = np.random.default_rng(0)
-    plane = chance.normal(size=(160, 70)) @ chance.normal(size=(70, 128))
-    features = (plane + 1e-4 * chance.normal(size=(160, 128))).astype(np.float32)
+    plane = chance.normal(size=(160, 30)) @ chance.normal(size=(30, 128))
+    features = (plane + 1e-3 * chance.normal(size=(160, 128))).astype(np.float32)
     entries = [SimpleNamespace(label=CLASSES[number % 2]) for number in range(160)]
     reference = fit_novelty(features[:120], SimpleNamespace(entries=entries[:120]))
     directions = reference.directions.astype(np.float64)
