@@ -158,8 +158,8 @@ def models() -> Iterator[Check]:
 def self_test() -> Check:
     """A drawn slice, answered by the default model."""
     from tumorlens.analysis import analyze_one
-    from tumorlens.scan.drawn import drawn_scan
     from tumorlens.model.registry import load_model
+    from tumorlens.scan.drawn import drawn_scan
 
     about = "a drawn slice"
     try:
