@@ -1,60 +1,13 @@
 """If these fail, ImageNet weights load wrongly and every model starts from a broken network."""
 
-import os
-from importlib.util import find_spec
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from tests.train.keras_features import STORED, WEIGHTS, fixed_image, keras_features
 from tumorlens.errors import ModelCorrupt, ModelNotFound
-from tumorlens.train.architectures.classifier import Classifier
 from tumorlens.train.architectures.mobilenetv2 import FEATURES, MobileNetV2
-from tumorlens.train.architectures.spec import Architecture, NetworkSpec
 from tumorlens.train.keras.fill import load_keras_weights
-
-KERAS_PARAMETERS = 2_257_984
-"""What `keras.applications` counts, moving statistics included."""
-
-
-@pytest.fixture(scope="module")
-def weights():
-    folder = os.environ.get("TUMORLENS_WEIGHTS")
-    if not folder or not (Path(folder) / WEIGHTS).is_file():
-        pytest.skip("TUMORLENS_WEIGHTS names no folder with the Keras weight file")
-    return Path(folder) / WEIGHTS
-
-
-@pytest.fixture(scope="module")
-def features(weights):
-    network = MobileNetV2()
-    load_keras_weights(network, weights)
-    with torch.inference_mode():
-        image = torch.from_numpy(fixed_image().transpose(2, 0, 1)[None])
-        # In 64 bits, as Keras' are, so that no order of summation is compared.
-        return network.double().eval()(image.double())[0].numpy().transpose(1, 2, 0)
-
-
-def test_features_agree_with_what_keras_gave(features):
-    mine = np.concatenate([features.mean((0, 1))[None], features[3]])
-    assert np.abs(mine - np.load(STORED)).max() < 1e-4
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, with this NumPy
-def test_features_agree_with_keras_where_it_is_installed(features, weights, monkeypatch):
-    if find_spec("keras") is None:
-        pytest.skip("keras is not installed")
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert np.abs(features - keras_features(weights)).max() < 1e-4
-
-
-def test_it_has_as_many_parameters_as_keras_counts():
-    network = MobileNetV2()
-    statistics = sum(b.numel() for n, b in network.named_buffers() if "running" in n)
-    assert sum(p.numel() for p in network.parameters()) + statistics == KERAS_PARAMETERS
 
 
 @pytest.mark.parametrize("side", [64, 96, 97, 224])
@@ -62,15 +15,6 @@ def test_features_halve_five_times_and_round_up_as_keras_padding_does(side):
     with torch.inference_mode():
         shape = MobileNetV2().eval()(torch.zeros(1, 3, side, side)).shape
     assert shape == (1, FEATURES, -(-side // 32), -(-side // 32))
-
-
-def test_the_classifier_scales_grey_to_what_imagenet_weights_expect():
-    spec = NetworkSpec(architecture=Architecture.MOBILENETV2)
-    network = Classifier(spec, 3, 64, 64).eval()
-    image = torch.rand(2, 1, 64, 64)
-    with torch.inference_mode():
-        expected = network.backbone((image * 2 - 1).repeat(1, 3, 1, 1))
-        assert torch.allclose(network.features(image), expected)
 
 
 class TestKerasFiles:
