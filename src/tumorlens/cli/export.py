@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from tumorlens.cli.extras import training_extra
-from tumorlens.train.export.forms import Form
+from tumorlens.train.export.forms import MOST_POINTS_LOST, Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def export(
     ] = None,
     max_loss: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Points of accuracy that may be lost.")
-    ] = 0.5,
+    ] = MOST_POINTS_LOST,
     metrics: Annotated[
         Path | None, typer.Option(help="evaluation.json of tumorlens evaluate, to be kept inside.")
     ] = None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import platform
+from pathlib import Path
+from typing import Any
 
 from tumorlens._version import __version__
 from tumorlens.errors import ModelCorrupt, ModelIncompatible, ModelNotFound
@@ -13,14 +15,15 @@ from tumorlens.model.container import MalformedOnnx, read_metadata
 from tumorlens.model.format import METADATA_KEY, ModelMetadata
 from tumorlens.model.run import Model, check_signature, first_line
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 SCHEMA_VERSION = 1
 # A protocol buffer cannot be larger (protobuf: 2 GiB), so no ONNX file is.
 MAX_MODEL_BYTES = 2**31
 # ONNX Runtime logs its own failures to stderr; they are raised and told by TumorLens instead.
 LOG_FATAL_ONLY = 4
+# What a model in 8-bit integers has in its graph, and no other.
+INTEGER_OPERATOR = b"QuantizeLinear"
+# Where Linux says what the processor can do.
+CPU_FACTS = Path("/proc/cpuinfo")
 # So many of the schema's complaints are told; the first ones name the cause.
 MAX_COMPLAINTS = 3
 
@@ -117,6 +120,21 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def has_integer_dot_product() -> bool:
+    """Whether this processor is known to add 8-bit products in 32 bits (Intel's VNNI).
+
+    x86 processors before about 2019 add pairs of them in 16 bits, which overflows unseen and
+    changes answers; ONNX Runtime can avoid it, at half the speed. Processors that are no x86 are
+    not concerned.
+    """
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return True
+    try:
+        return b"_vnni" in CPU_FACTS.read_bytes()
+    except OSError:
+        return False
+
+
 def runtime_providers() -> list[str]:
     """What ONNX Runtime could run on here; TumorLens asks it for the CPU.
 
@@ -164,9 +182,8 @@ def _open_session(data: bytes, path: Path, threads: int) -> Any:
     # Threads that spin while they wait take the cores from other slices' runs: with two of them
     # on two cores a folder took a third longer.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Processors without VNNI add pairs of 8-bit products in 16 bits, which overflow unseen; with
-    # this, 8-bit models answer there as they do elsewhere. Others are not touched.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if INTEGER_OPERATOR in data and not has_integer_dot_product():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no class in common

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from tumorlens.data import manifest
 from tumorlens.errors import DatasetError, ModelIncompatible, RecipeError
+from tumorlens.model import load
 from tumorlens.model.load import load_file
 from tumorlens.model.registry import load_model
 from tumorlens.train.export import int8
@@ -114,6 +115,30 @@ def _answered_right(model, samples):
         return model.metadata.classes[model.run(image).probabilities[0].argmax()]
 
     return tuple(replace(entry, label=says(entry)) for entry in samples.held_out)
+
+
+@pytest.mark.parametrize(
+    ("facts", "careful"),
+    [(b"flags : avx2 avx512_vnni", False), (b"flags : avx2 fma", True), (None, True)],
+)
+def test_processors_that_overflow_unseen_compute_it_another_way(
+    quantised, cnn_model, tmp_path, monkeypatch, facts, careful
+):
+    path = tmp_path / "cpuinfo"
+    if facts is not None:
+        path.write_bytes(facts)
+    monkeypatch.setattr(load, "CPU_FACTS", path)
+    monkeypatch.setattr(load.platform, "machine", lambda: "x86_64")
+    key = "session.x64quantprecision"
+    assert is_set(load_file(quantised.path), key) == careful
+    assert not is_set(load_file(cnn_model.path), key)  # models in float are not touched
+
+
+def is_set(model, key):
+    try:
+        return model.session.get_session_options().get_session_config_entry(key) == "1"
+    except RuntimeError:
+        return False
 
 
 def test_it_needs_images(cnn_model, tmp_path):

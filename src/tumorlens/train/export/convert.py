@@ -16,9 +16,9 @@ from tumorlens.train.export.compare import (
     drawn_images,
 )
 from tumorlens.train.export.describe import describe, today
-from tumorlens.train.export.forms import Form
+from tumorlens.train.export.forms import MOST_POINTS_LOST, Form
 from tumorlens.train.export.graph import with_metadata
-from tumorlens.train.export.loss import MOST_POINTS_LOST, Loss, measure
+from tumorlens.train.export.loss import Loss, measure
 from tumorlens.train.export.place import made_beside
 
 if TYPE_CHECKING:

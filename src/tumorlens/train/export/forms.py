@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+MOST_POINTS_LOST = 0.5
+"""Points of accuracy (hundredths) that a conversion may cost unless the user allows more."""
+
 
 class Form(StrEnum):
     """What to export to.

@@ -32,9 +32,6 @@ ACCURACY_LOST = "accuracy lost by conversion"
 SAME_ANSWER = "same answer as before conversion"
 MEAN_CHANGE = "mean change of a probability"
 
-MOST_POINTS_LOST = 0.5
-"""Points of accuracy (hundredths) that a conversion may cost unless the user allows more."""
-
 
 @dataclass(frozen=True, slots=True)
 class Loss:

@@ -80,6 +80,9 @@ def assemble(run: Run) -> ExportedClassifier | ExportedLesions:
         RecipeError: The run is not finished, or what it trained is no network of classes.
         ModelCorrupt: A file of the run is damaged.
     """
+    if run.recipe.classical is not None:
+        msg = f"{run.folder}: {run.recipe.name} is no network; export it to onnx"
+        raise RecipeError(msg)
     for file in (run.weights, run.calibration, run.novelty):
         if not file.is_file():
             msg = f"{run.folder}: the run is not finished ({file.name} is missing); train on"

@@ -9,6 +9,7 @@ from tumorlens.model.format import INPUT_NAME, METADATA_KEY, ModelMetadata
 from tumorlens.model.run import RawOutputs, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tumorlens.model.run import Model
 
-EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
+EXACT: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
 """Where a processor has bfloat16, OpenVINO computes in it unless it is told not to; probabilities
 then move by up to a tenth."""
 
@@ -45,11 +46,12 @@ def save_openvino(model: Model, target: Path) -> None:
 
 
 class OpenVinoModel:
-    """A written model, run by OpenVINO in 32-bit float.
+    """A written model, run by OpenVINO.
 
     Args:
         path: The ``.xml`` file.
         threads: That one run may use; as many as OpenVINO wants if None.
+        settings: Of OpenVINO; 32-bit float unless they say otherwise.
 
     Raises:
         MissingExtra: OpenVINO is not installed.
@@ -57,20 +59,26 @@ class OpenVinoModel:
         ModelCorrupt: It is not one that `save_openvino` wrote.
     """
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int | None = None,
+        settings: Mapping[str, str | int] = EXACT,
+    ) -> None:
         if not path.is_file():
             msg = f"{path} does not exist: name the .xml file of an OpenVINO model."
             raise ModelNotFound(msg)
         openvino = _library()
-        settings: dict[str, Any] = dict(EXACT)
+        chosen = dict(settings)
         if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
+            chosen["INFERENCE_NUM_THREADS"] = threads
         core = openvino.Core()
         try:
             network = core.read_model(path)
             text = network.get_rt_info([METADATA_KEY]).astype(str)
             self.metadata = ModelMetadata.model_validate_json(text)
-            self._compiled = core.compile_model(network, "CPU", settings)
+            self._compiled = core.compile_model(network, "CPU", chosen)
         except (RuntimeError, ValueError) as error:
             msg = f"{path}: not a model that TumorLens exported to OpenVINO ({first_line(error)})"
             raise ModelCorrupt(msg) from error
