@@ -31,6 +31,11 @@ def sets(tmp_path_factory):
         ("scipy", ["data", "audit", "SETS"], "data"),
         ("torch", ["train", "mobilenetv2-4class", "--data", "SETS", "--out", "OUT"], "train"),
         ("torch", ["export", "OUT", "--out", "OUT/m.onnx"], "train"),
+        (
+            "optuna",
+            ["tune", "cnn-binary", "--data", "SETS", "--out", "OUT", "--trials", "1"],
+            "train",
+        ),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else value,
 )

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -103,14 +105,16 @@ def test_a_study_of_something_else_is_refused(study):
         "postgresql+nodriver://user:secret@localhost:1/x",
     ],
 )
-def test_a_storage_that_cannot_be_opened_is_told_without_its_password(url):
+def test_a_storage_that_cannot_be_opened_is_told_without_its_password(url, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(RecipeError, match="cannot be opened") as caught:
         open_study(url, "x", None)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_study_is_told(tmp_path):
+def test_a_file_that_is_no_study_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     (tmp_path / "study.db").write_text("not a database, but a text of some length " * 20)
     with pytest.raises(RecipeError, match=r"study\.db cannot be opened"):
         open_study(f"sqlite:///{tmp_path / 'study.db'}", "x", None)
@@ -124,3 +128,12 @@ def test_each_start_suggests_something_new(tmp_path):
         study = open_study(url, "x", 1)
         study.optimize(lambda trial: drawn.append(trial.suggest_float("x", 0, 1)) or 0, n_trials=1)
     assert len(set(drawn)) == 3
+
+
+def test_processes_that_begin_at_once_find_one_study(tmp_path):
+    """Machines of a cluster all start in the same second, with no study there yet."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    code = f"from tumorlens.train.tune.study import open_study; open_study({url!r}, 's', None)"
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert len(optuna.get_all_study_names(url)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from tumorlens.errors import RecipeError
 from tumorlens.model.run import first_line
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
 """How often a process says that its trial lives, and after how long without that it is dead."""
+
+OPENINGS, SECONDS_BETWEEN_OPENINGS = 5, 0.4
+"""How often a storage is opened before it is given up, and the first pause; each next is longer."""
 
 MOST_ATTEMPTS = 5
 """A trial that has died so often is what kills its process: it is not tried again."""
@@ -58,16 +62,7 @@ def open_study(url: str, name: str, seed: int | None) -> Study:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
-            storage = RDBStorage(
-                url,
-                engine_kwargs=_WAITING if url.startswith("sqlite") else {},
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                heartbeat_stale_trial_callback=try_again,
-            )
-        study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
+        study = _found_or_made(url, name)
     except (ImportError, OSError, ValueError, SQLAlchemyError, RuntimeError) as error:
         msg = f"the storage {_without_password(url)} cannot be opened: {first_line(error)}"
         raise RecipeError(msg) from None
@@ -77,6 +72,29 @@ def open_study(url: str, name: str, seed: int | None) -> Study:
         seed = seed * SEEDS_APART + len(study.get_trials(deepcopy=False))
     study.sampler = TPESampler(seed=seed, constant_liar=True)
     return study
+
+
+def _found_or_made(url: str, name: str) -> Study:
+    """The study of a name; where another process is just making the same tables, a bit later."""
+    for attempt in range(1, OPENINGS):
+        try:
+            return _opened(url, name)
+        except DBAPIError:
+            time.sleep(attempt * SECONDS_BETWEEN_OPENINGS)
+    return _opened(url, name)
+
+
+def _opened(url: str, name: str) -> Study:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
+        storage = RDBStorage(
+            url,
+            engine_kwargs=_WAITING if url.startswith("sqlite") else {},
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=GRACE_SECONDS,
+            heartbeat_stale_trial_callback=try_again,
+        )
+    return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
 
 
 def claim(study: Study, marks: dict[str, Any]) -> None:
