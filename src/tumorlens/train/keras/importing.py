@@ -274,6 +274,9 @@ def _classes(count: int, wishes: Wishes, path: Path) -> tuple[str, ...]:
             f"{path} has {count}"
         )
         raise RecipeError(msg)
+    if twice := [name for name in wishes.classes if wishes.classes.count(name) > 1]:
+        msg = f"--classes names {twice[0]} twice; each output is another class"
+        raise RecipeError(msg)
     return wishes.classes
 
 
