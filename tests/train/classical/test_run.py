@@ -11,9 +11,11 @@ import tumorlens
 from tumorlens.cli.display import Display
 from tumorlens.data import manifest
 from tumorlens.data.manifest import Entry
+from tumorlens.decide.finding import Status
 from tumorlens.errors import DatasetError, ModelCorrupt, RecipeError
+from tumorlens.model.prepare import prepare
 from tumorlens.model.registry import load_model
-from tumorlens.scan import draw_phantom
+from tumorlens.scan import draw_phantom, read
 from tumorlens.train.classical.pipeline import assemble, is_finished
 from tumorlens.train.classical.run import only_of_known_kind
 from tumorlens.train.dataset import LabelledImages
@@ -59,15 +61,22 @@ def test_a_run_tells_what_was_tried_and_which_features_separate(classical_run):
     assert is_finished(classical_run)
 
 
-def test_drawn_tumors_are_told_from_drawn_heads(model, drawn_root, classical_run):
-    test = [e for e in manifest.load(classical_run.manifest) if e.fold == 1]
-    paths = [str(drawn_root / entry.name) for entry in test]
-    findings = list(tumorlens.analyze(*paths, model=model))
-    right = [
-        (f.tumor_probability > 0.5) == (entry.label != "no_tumor")
-        for f, entry in zip(findings, test, strict=True)
-    ]
-    assert np.mean(right) > 0.7
+def test_drawn_tumors_are_told_from_drawn_heads(carry_out, drawn_root, tmp_path):
+    run = carry_out(tmp_path / "run")
+    test = [e for e in manifest.load(run.manifest) if e.fold == run.recipe.data.test_fold]
+    scans = [next(read(drawn_root / entry.name)) for entry in test]
+    images = np.stack([prepare(scan.pixels, run.recipe.input).tensor for scan in scans])
+    with torch.inference_mode():
+        probabilities, _, _ = assemble(run)(torch.from_numpy(images))
+    found = probabilities.numpy().argmax(axis=1) != run.recipe.classes.index("no_tumor")
+    assert np.mean(found == [entry.label != "no_tumor" for entry in test]) > 0.7
+
+
+def test_the_model_file_answers_like_any_other(model):
+    drawn = draw_phantom(7, tumor="meningioma", size=96).pixels
+    (finding,) = tumorlens.analyze(drawn, model=model)
+    assert finding.status in set(Status)
+    assert sum(finding.probabilities.values()) == pytest.approx(1, abs=1e-4)
 
 
 def test_the_model_file_answers_any_number_of_slices_as_the_run_does(model, classical_run):

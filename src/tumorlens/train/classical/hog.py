@@ -73,5 +73,5 @@ def gradient(plane: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _unit(blocks: Tensor) -> Tensor:
-    length = (blocks.square().sum(dim=3, keepdim=True) + _EPSILON**2).sqrt()
-    return blocks / length
+    length = blocks.square().sum(dim=3, keepdim=True).sqrt()
+    return blocks / length.clamp_min(_EPSILON)
