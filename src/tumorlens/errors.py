@@ -12,6 +12,8 @@
     ├── DatasetError             a folder or table of training data cannot be used
     ├── DownloadError            a public file cannot be had from where it is published
     ├── RecipeError              a training recipe, or a value set on it, is wrong
+    ├── SettingsError            a setting of the service is unknown or wrong
+    ├── StoreError               the database of the service cannot be used
     └── MissingExtra             an optional part is not installed
 
 A message says what was wrong, with which input, and what to do.
@@ -91,6 +93,14 @@ class DownloadError(TumorLensError):
 
 class RecipeError(TumorLensError):
     """A recipe does not exist, or a value in it (or set on it) is wrong."""
+
+
+class SettingsError(TumorLensError):
+    """A setting of the service does not exist, is wrong, or would not be safe."""
+
+
+class StoreError(TumorLensError):
+    """The database of the service cannot be reached, opened or brought up to date."""
 
 
 class MissingExtra(TumorLensError):

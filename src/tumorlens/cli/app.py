@@ -23,6 +23,7 @@ COMMANDS = (
     "segment",
     "models",
     "doctor",
+    "serve",
     "data",
     "train",
     "tune",

@@ -20,6 +20,12 @@ DATA_LIBRARIES = frozenset(
 TRAINING_LIBRARIES = DATA_LIBRARIES | frozenset(
     {"torch", "matplotlib", "monai", "onnx", "onnxscript", "safetensors", "optuna", "tomli_w"}
 )
+SERVING_LIBRARIES = frozenset(
+    {
+        *("alembic", "argon2", "fastapi", "jinja2", "prometheus_client", "pydantic_settings"),
+        *("python_multipart", "reportlab", "sqlalchemy", "starlette", "uharfbuzz", "uvicorn"),
+    }
+)
 
 
 @contextmanager
@@ -41,6 +47,17 @@ def training_extra(what: str) -> Iterator[None]:
         what: What needs it, to start a sentence with ("Training").
     """
     with _extra("train", TRAINING_LIBRARIES, what):
+        yield
+
+
+@contextmanager
+def serving_extra(what: str) -> Iterator[None]:
+    """Raise `MissingExtra` where an import inside fails for a library of the serve extra.
+
+    Args:
+        what: What needs it, to start a sentence with ("Serving").
+    """
+    with _extra("serve", SERVING_LIBRARIES, what):
         yield
 
 

@@ -16,6 +16,7 @@ from tumorlens.errors import (
     MissingExtra,
     ModelNotFound,
     RecipeError,
+    SettingsError,
     TumorLensError,
 )
 
@@ -37,7 +38,7 @@ class ExitCode(IntEnum):
 
 
 # What the user named does not exist or cannot serve; everything else failed while it was done.
-_WRONG_USE = (DatasetError, ModelNotFound, RecipeError, MissingExtra)
+_WRONG_USE = (DatasetError, ModelNotFound, RecipeError, SettingsError, MissingExtra)
 
 
 def guarded(command: Callable[..., Any], *, shows_tracebacks: bool) -> Callable[..., Any]:
