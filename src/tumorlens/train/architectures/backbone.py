@@ -42,9 +42,9 @@ class Backbone(nn.Module):
             yield self.get_submodule(name)
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalisation as Keras has it."""
-    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+def batch_norm(channels: int, *, momentum: float = BATCH_NORM_MOMENTUM) -> nn.BatchNorm2d:
+    """Batch normalisation as Keras has it, but for the momentum."""
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=momentum)
 
 
 def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from tumorlens.train.architectures.spec import ConvolutionStage
 
 
+FROM_SCRATCH_MOMENTUM = 0.1
+"""PyTorch's default, ten times Keras' share of a batch. Weights that start from chance change so
+fast that Keras' running means lag behind them: for many epochs such a network answers well by the
+statistics of a batch, and near chance by the running ones, which are what it answers by."""
+
+
 class CNN(Backbone):
     """A pile of stages: convolution (padding ``same``), batch norm, ReLU, 2x2 max pool, dropout.
 
@@ -37,7 +43,8 @@ class CNN(Backbone):
             self.add_module(own[0], conv)
             if stage.batch_norm:
                 own.append(_numbered("batch_normalization", norms))
-                self.add_module(own[1], batch_norm(stage.filters))
+                norm = batch_norm(stage.filters, momentum=FROM_SCRATCH_MOMENTUM)
+                self.add_module(own[1], norm)
                 norms += 1
             names.append(tuple(own))
             channels = stage.filters
