@@ -1,15 +1,19 @@
 # Two commands do all: `make run` and `make test`.
 PYTHON ?= python3
 RUN_VENV := .venv-run
+APP_VENV := .venv-app
 DEV_VENV := .venv-dev
 SCAN ?=
 OUT ?= findings
 
-.PHONY: run test lint check clean
+.PHONY: run app test lint check clean
 
 # Exit code 1 says that an input was not answered, which the table has said already.
 run: $(RUN_VENV)/.ready  ## answer SCAN=path…, or a drawn slice when none is given
 	@$(RUN_VENV)/bin/tumorlens predict $(if $(SCAN),$(SCAN),--phantom) --overlay "$(OUT)" || [ $$? -eq 1 ]
+
+app: $(APP_VENV)/.ready  ## open the Streamlit app; APP_OPTIONS="--port 8502 --no-browser"
+	@$(APP_VENV)/bin/tumorlens app $(APP_OPTIONS)
 
 test: lint check  ## everything: lint, types, import rules, tests
 
@@ -23,11 +27,16 @@ check: $(DEV_VENV)/.ready
 	$(DEV_VENV)/bin/pytest
 
 clean:
-	rm -rf $(RUN_VENV) $(DEV_VENV)
+	rm -rf $(RUN_VENV) $(APP_VENV) $(DEV_VENV)
 
 $(RUN_VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(RUN_VENV)
 	$(RUN_VENV)/bin/pip install --quiet --editable ".[nifti]"
+	@touch $@
+
+$(APP_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(APP_VENV)
+	$(APP_VENV)/bin/pip install --quiet --editable ".[app,data]"
 	@touch $@
 
 $(DEV_VENV)/.ready: pyproject.toml

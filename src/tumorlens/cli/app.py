@@ -24,6 +24,7 @@ COMMANDS = (
     "models",
     "doctor",
     "serve",
+    "app",
     "data",
     "train",
     "tune",
@@ -33,6 +34,8 @@ COMMANDS = (
     "import",
 )
 """The sub-commands in the order of the help, each in the module of its name in this package."""
+# This module has the name of one of them.
+ELSEWHERE = {"app": "app_command"}
 
 EPILOG = """
 **Examples**
@@ -52,7 +55,9 @@ For research and education only. Not a medical device; not for diagnosis or trea
 
 
 class _Commands(LazyGroup):
-    modules: ClassVar = {name: f"{__package__}.{python_name(name)}" for name in COMMANDS}
+    modules: ClassVar = {
+        name: f"{__package__}.{ELSEWHERE.get(name, python_name(name))}" for name in COMMANDS
+    }
 
 
 app = typer.Typer(

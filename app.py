@@ -1,0 +1,9 @@
+"""The Streamlit app, where Streamlit Community Cloud and ``streamlit run`` look for it."""
+
+from __future__ import annotations
+
+from tumorlens.app.frame import main
+
+# Streamlit runs it as the main module; processes that an audit starts import it under another name.
+if __name__ == "__main__":
+    main()

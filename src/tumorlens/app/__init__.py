@@ -1,0 +1,1 @@
+"""The Streamlit app: drop scans on a page, read the answers, compare models, weigh a threshold."""

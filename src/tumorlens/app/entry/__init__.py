@@ -1,0 +1,1 @@
+"""The folder that Streamlit imports from; nothing but the script that it runs."""
