@@ -20,9 +20,7 @@ NETWORKS = [name for name in recipe_names() if load_recipe(name).network is not 
 
 
 def carry_out(recipe, root, folder, init):
-    return train(
-        recipe, root, folder, init=init, device=torch.device("cpu"), watcher=Display()
-    )
+    return train(recipe, root, folder, init=init, device=torch.device("cpu"), watcher=Display())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -60,9 +58,7 @@ def test_a_finished_run_is_not_carried_out_again(frozen_run, binary_root, chance
     assert frozen_run.weights.stat().st_mtime_ns == before
 
 
-def test_going_on_from_other_weights_is_refused(
-    frozen_run, binary_root, chance_weights, tmp_path
-):
+def test_going_on_from_other_weights_is_refused(frozen_run, binary_root, chance_weights, tmp_path):
     recipe = load_recipe("mobilenet-binary", SMALL)
     frozen_run.weights.unlink()
     other = shutil.copy(chance_weights(recipe), tmp_path / "other.h5")

@@ -59,8 +59,8 @@ def import_(
 ) -> None:
     """Make a model file of a Keras classifier, whichever version of Keras wrote it."""
     from tumorlens.train.keras.importing import Wishes, read_model
-    from tumorlens.train.keras.recognise import Range
     from tumorlens.train.keras.model_file import write_model
+    from tumorlens.train.keras.recognise import Range
 
     target = out or model.with_name(model.name.split(".")[0] + SUFFIX)
     if target.suffix != SUFFIX:

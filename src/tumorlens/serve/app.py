@@ -74,7 +74,8 @@ def create_app(
         redoc_url=None,
     )
     problems.install(app)
-    app.include_router(api.router())
+    for router in api.routers():
+        app.include_router(router)
     _add_metrics(app, metrics)
     web.mount(app)
     app.add_middleware(Guardrails, settings=settings, metrics=metrics)

@@ -80,7 +80,7 @@ def train_network(
     The arguments are those of `tumorlens.train.run.train`.
     """
     check_precision(recipe.fit, device)
-    _check_start(recipe, init)  # a wrong weight file is told before hours of work
+    check_start(recipe, init)  # a wrong weight file is told before hours of work
     with joined(device) as workers:
         place = Place(device, workers, watcher if workers.is_first else Silent())
         with workers.first_goes_first():
@@ -259,7 +259,7 @@ def _calibrate(
     run.calibration.write_text(text + "\n", encoding="utf-8")
 
 
-def _check_start(recipe: Recipe, init: Path | None) -> None:
+def check_start(recipe: Recipe, init: Path | None) -> Classifier:
     """Build the network once and fill it, before anything is read or written.
 
     Raises:
@@ -275,7 +275,8 @@ def _check_start(recipe: Recipe, init: Path | None) -> None:
         )
         raise RecipeError(msg)
     classes = recipe.classes or ("", "")
-    start_network(recipe.model_copy(update={"classes": classes}), init, torch.device("cpu"))
+    named = recipe.model_copy(update={"classes": classes})
+    return start_network(named, init, torch.device("cpu"))
 
 
 def note_start(run: Run, init: Path | None) -> None:

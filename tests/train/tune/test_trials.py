@@ -112,6 +112,16 @@ def test_an_interrupted_trial_goes_on_from_its_last_epoch(tuned, drawn_root, tmp
     assert states(folder) == ["fail", "complete", "complete", "complete"]
 
 
+def test_checkpoints_of_another_study_are_not_taken_for_its_own(tuned, drawn_root, tmp_path):
+    """Two studies may be kept in one folder, or a study be deleted and begun anew."""
+    folder = tmp_path / "shared"
+    with pytest.raises(KeyboardInterrupt):
+        tune_tiny(drawn_root, folder, "fit.epochs=4", watcher=Interrupting(), name="first")
+    assert (folder / "trials" / "0000" / "last.pt").is_file()
+    tune_tiny(drawn_root, folder, name="second")
+    assert curves(folder, 0) == curves(tuned[0], 0)
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [
@@ -208,6 +218,24 @@ def test_a_recipe_without_a_network_is_refused(drawn_root, tmp_path):
     with pytest.raises(RecipeError, match="classical-svm: trains no network"):
         trials.tune(
             recipe, drawn_root, tmp_path / "out", trials.Plan(trials=1),
+            init=None, device=torch.device("cpu"), watcher=Listener(),
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "expected"),
+    [
+        ("mobilenetv2-binary", "seed=1", "name its weights with --init"),
+        ("cnn-binary", "fit.precision=fp16", "fp16 needs a CUDA device"),
+    ],
+)
+def test_what_is_wrong_with_the_recipe_is_told_before_the_first_trial(
+    drawn_root, tmp_path, name, setting, expected
+):
+    with pytest.raises(RecipeError, match=expected):
+        trials.tune(
+            load_recipe(name, [setting]), drawn_root, tmp_path / "out", trials.Plan(trials=1),
             init=None, device=torch.device("cpu"), watcher=Listener(),
         )  # fmt: skip
     assert not (tmp_path / "out").exists()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import TYPE_CHECKING
 
 from tumorlens.serve.api import analyse, feedback, findings, models, pictures, reports, watch
-from tumorlens.serve.problems import MEDIA_TYPE, Problem
+from tumorlens.serve.api.parts import PREFIX
 
-PREFIX = "/api/v1"
-_PROBLEM = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+__all__ = ["PREFIX", "routers"]
 
 
-def router() -> APIRouter:
+def routers() -> tuple[APIRouter, ...]:
     """All routes of the interface."""
-    whole = APIRouter(prefix=PREFIX)
-    # Reports first: their fixed addresses would else be taken for identifiers of findings.
-    for part in (analyse, reports, findings, pictures, feedback, models, watch):
-        whole.include_router(part.router)
-    return whole
+    parts = (analyse, reports, findings, pictures, feedback, models, watch)
+    return tuple(part.router for part in parts)

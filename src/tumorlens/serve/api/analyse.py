@@ -16,7 +16,7 @@ from tumorlens.errors import ScanError, TumorLensError
 from tumorlens.report.json_lines import ErrorRecord, error_record
 from tumorlens.scan import Plane
 from tumorlens.serve.api.bodies import EXAMPLE, Batch, KeptFinding, Summary, kept_finding
-from tumorlens.serve.api.parts import ServiceDep, UserDep, base_of, note, problems
+from tumorlens.serve.api.parts import PREFIX, ServiceDep, UserDep, base_of, note, problems
 from tumorlens.serve.audit import Action
 from tumorlens.serve.engine import Refused
 from tumorlens.serve.guardrails import request_id_of
@@ -27,7 +27,7 @@ from tumorlens.serve.problems import Problem, problem_of
 from tumorlens.serve.service import Service
 from tumorlens.serve.upload import receive
 
-router = APIRouter(tags=["analyse"])
+router = APIRouter(prefix=PREFIX, tags=["analyse"])
 NDJSON = "application/x-ndjson"
 _LOG = logging.getLogger("tumorlens.serve")
 _BODY: dict[str, Any] = {

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from tumorlens.serve import records
 from tumorlens.serve.api.bodies import FeedbackBody, feedback_body
-from tumorlens.serve.api.parts import KeptDep, ServiceDep, UserDep, note, problems
+from tumorlens.serve.api.parts import PREFIX, KeptDep, ServiceDep, UserDep, note, problems
 from tumorlens.serve.audit import Action
 from tumorlens.serve.problems import ProblemError
 from tumorlens.serve.service import Service
@@ -19,7 +19,7 @@ from tumorlens.serve.service import Service
 if TYPE_CHECKING:
     from tumorlens.serve.store import Store
 
-router = APIRouter(prefix="/findings/{finding_id}/feedback", tags=["feedback"])
+router = APIRouter(prefix=PREFIX + "/findings/{finding_id}/feedback", tags=["feedback"])
 LONGEST_COMMENT = 4000
 # No control characters but line breaks and tabs: PostgreSQL, CSV and logs would trip over them.
 _PRINTABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from tumorlens.decide.finding import Status
 from tumorlens.serve import query
 from tumorlens.serve.api.bodies import Findings, KeptFinding, kept_finding
-from tumorlens.serve.api.parts import KeptDep, ServiceDep, UserDep, base_of, note, problems
+from tumorlens.serve.api.parts import PREFIX, KeptDep, ServiceDep, UserDep, base_of, note, problems
 from tumorlens.serve.audit import Action
 from tumorlens.serve.people import User
 
-router = APIRouter(prefix="/findings", tags=["findings"])
+router = APIRouter(prefix=f"{PREFIX}/findings", tags=["findings"])
 LARGEST_PAGE = 200
 # Far beyond any history, and a number that every database takes.
 LARGEST_OFFSET = 10**9

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from tumorlens.errors import ModelError
 from tumorlens.model.format import DataSource, Metric, ModelMetadata
 from tumorlens.model.registry import inspect_model, installed_models
-from tumorlens.serve.api.parts import ServiceDep, problems
+from tumorlens.serve.api.parts import PREFIX, ServiceDep, problems
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = APIRouter(prefix=f"{PREFIX}/models", tags=["models"])
 
 
 class ModelBody(BaseModel):

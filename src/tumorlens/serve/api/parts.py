@@ -21,6 +21,8 @@ def service_of(request: Request) -> Service:
     return service
 
 
+PREFIX = "/api/v1"
+
 ServiceDep = Annotated[Service, Depends(service_of)]
 UserDep = Annotated[User, Depends(current_user)]
 FindingId = Annotated[
@@ -64,7 +66,7 @@ def note(request: Request, service: Service, user: User, action: Action, target:
 
 def base_of(request: Request) -> str:
     """Address of the interface as the client sees it, also behind a proxy."""
-    return f"{request.scope.get('root_path', '')}/api/v1"
+    return f"{request.scope.get('root_path', '')}{PREFIX}"
 
 
 def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

@@ -6,15 +6,16 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tumorlens.explain.colour import DEFAULT_OPACITY
 from tumorlens.serve import render
-from tumorlens.serve.api.parts import KeptDep, ServiceDep, UserDep, note, problems
+from tumorlens.serve.api.parts import PREFIX, KeptDep, ServiceDep, UserDep, note, problems
 from tumorlens.serve.audit import Action
+from tumorlens.serve.keep import Kept
 from tumorlens.serve.problems import ProblemError
 
-router = APIRouter(prefix="/findings/{finding_id}", tags=["pictures"])
+router = APIRouter(prefix=PREFIX + "/findings/{finding_id}", tags=["pictures"])
 PNG = "image/png"
 LARGEST_SIDE = 4096
 _RESPONSES: dict[int | str, dict[str, Any]] = problems(HTTPStatus.NOT_FOUND) | {
@@ -32,10 +33,18 @@ class Form(StrEnum):
     SHEET = "sheet"
 
 
-@router.get("/slice.png", summary="The slice", response_class=Response, responses=_RESPONSES)
-def slice_(request: Request, kept: KeptDep, service: ServiceDep, user: UserDep) -> Response:
-    """The slice in 8-bit grey: as it was read while it is in memory, later its thumbnail."""
+def _noted(request: Request, kept: KeptDep, service: ServiceDep, user: UserDep) -> Kept:
+    """A finding that a picture is asked of, which the audit log tells."""
     note(request, service, user, Action.SEE_PICTURE, kept.id)
+    return kept
+
+
+NotedDep = Annotated[Kept, Depends(_noted)]
+
+
+@router.get("/slice.png", summary="The slice", response_class=Response, responses=_RESPONSES)
+def slice_(kept: NotedDep) -> Response:
+    """The slice in 8-bit grey: as it was read while it is in memory, later its thumbnail."""
     return _png(render.slice_png(kept.picture))
 
 
@@ -48,7 +57,7 @@ def thumbnail(kept: KeptDep, side: Annotated[int, Query(ge=16, le=LARGEST_SIDE)]
 
 
 @router.get("/heatmap.png", summary="The evidence", response_class=Response, responses=_RESPONSES)
-def heatmap(kept: KeptDep) -> Response:
+def heatmap(kept: NotedDep) -> Response:
     """The evidence in colour, clear where there is none, to be laid over the slice.
 
     As large as the slice was. A rejected finding has none.
@@ -60,14 +69,16 @@ def heatmap(kept: KeptDep) -> Response:
     "/overlay.png", summary="The slice with its evidence", response_class=Response,
     responses=_RESPONSES,
 )  # fmt: skip
-def overlay(kept: KeptDep, opacity: Opacity = DEFAULT_OPACITY, form: Form = Form.PLAIN) -> Response:
+def overlay(
+    kept: NotedDep, opacity: Opacity = DEFAULT_OPACITY, form: Form = Form.PLAIN
+) -> Response:
     """The slice coloured by its evidence; as `sheet` with words, legend and notice."""
     draw = render.sheet_png if form is Form.SHEET else render.overlay_png
     return _png(draw(kept.picture, opacity))
 
 
 @router.get("/mask.png", summary="What is marked", response_class=Response, responses=_RESPONSES)
-def mask(kept: KeptDep) -> Response:
+def mask(kept: NotedDep) -> Response:
     """255 where a lesion is marked, else 0, as large as the slice was.
 
     Only models that give a mask mark anything, and only where the answer is tumor or no tumor.

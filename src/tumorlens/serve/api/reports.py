@@ -12,13 +12,21 @@ from tumorlens.report.csv_rows import csv_header, csv_row
 from tumorlens.report.folder import stem_of
 from tumorlens.report.json_lines import json_line
 from tumorlens.serve.api.findings import QueryDep
-from tumorlens.serve.api.parts import KeptDep, ServiceDep, UserDep, not_found, note, problems
+from tumorlens.serve.api.parts import (
+    PREFIX,
+    KeptDep,
+    ServiceDep,
+    UserDep,
+    not_found,
+    note,
+    problems,
+)
 from tumorlens.serve.audit import Action
 from tumorlens.serve.keep import Kept
 from tumorlens.serve.people import User
 from tumorlens.serve.service import Service
 
-router = APIRouter(tags=["reports"])
+router = APIRouter(prefix=PREFIX, tags=["reports"])
 CSV, JSON, PDF = "text/csv; charset=utf-8", "application/json", "application/pdf"
 # A page each: more are a book that nobody prints, and would take long to draw.
 MOST_PDF_PAGES = 100

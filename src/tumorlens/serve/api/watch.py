@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from tumorlens._version import __version__
-from tumorlens.serve.api.parts import ServiceDep, problems
+from tumorlens.serve.api.parts import PREFIX, ServiceDep, problems
 from tumorlens.serve.problems import RETRY_SECONDS, ProblemError
 
-router = APIRouter(tags=["watch"])
+router = APIRouter(prefix=PREFIX, tags=["watch"])
 
 
 class Health(BaseModel):

@@ -67,8 +67,7 @@ class Store:
         with self.database.writing() as connection:
             # What has expired and is not purged yet is answered anew.
             self._purge(connection, now)
-            connection.execute(self._insert_new(), rows)
-            return [self._same_slice(connection, row) for row in rows]
+            return [self._kept_once(connection, row) for row in rows]
 
     def known(
         self, *, owner: str, sha256: str, plane: str, model_sha256: str
@@ -152,14 +151,17 @@ class Store:
     def _dialect(self) -> Any:
         return postgresql if self.database.dialect == POSTGRESQL else sqlite
 
-    def _insert_new(self) -> Any:
-        return self._dialect().insert(FINDINGS).on_conflict_do_nothing(index_elements=SAME_SLICE)
-
-    def _same_slice(self, connection: Connection, row: dict[str, Any]) -> StoredFinding:
-        columns = FINDINGS.c
-        wanted = select(FINDINGS).where(*(columns[name] == row[name] for name in SAME_SLICE))
-        found = connection.execute(wanted).all()
-        return self._with_feedback(connection, found)[0]
+    def _kept_once(self, connection: Connection, row: dict[str, Any]) -> StoredFinding:
+        """Insert a slice, or find it where another writer, in any process, has been first."""
+        new = self._dialect().insert(FINDINGS).values(row)
+        new = new.on_conflict_do_nothing(index_elements=SAME_SLICE)
+        wanted = select(FINDINGS).where(*(FINDINGS.c[name] == row[name] for name in SAME_SLICE))
+        while True:
+            connection.execute(new)
+            found = connection.execute(wanted).all()
+            if found:
+                return self._with_feedback(connection, found)[0]
+            # It was there, and was deleted before it could be read: now it can be inserted.
 
     def _purge(self, connection: Connection, now: datetime) -> int:
         return connection.execute(

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch.nn import functional
 
 from tumorlens.errors import RecipeError
 from tumorlens.train.dense.draw import Drawer
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tumorlens.train.dataset import LabelledImages
     from tumorlens.train.dense.images import MarkedImages
     from tumorlens.train.dense.network import LesionNetwork
-    from tumorlens.train.dense.spec import DenseSpec
+    from tumorlens.train.dense.spec import DenseSpec, SmallFirst
     from tumorlens.train.recipe import Recipe
 
 
@@ -145,7 +146,7 @@ def _epoch(
     drawn = drawer.batches(steps, fit.batch, recipe.augment, chance)
     for step, (pictures, taught) in enumerate(drawn, start=1):
         rate = learning_rate(fit, number - 1 + (step - 1) / steps, fit.epochs, curves)
-        given = pictures.to(device).contiguous(memory_format=torch.channels_last)
+        given = _sized(pictures.to(device), spec.small_first, number)
         with computed_in(fit.precision, device):
             outputs = network(given)
         loss = dense_loss(outputs, _on(taught, device), spec.losses)
@@ -156,6 +157,16 @@ def _epoch(
         if on_step:
             on_step(Step(number, fit.epochs, step, steps, total / step))
     return total / steps, rate
+
+
+def _sized(pictures: torch.Tensor, small: SmallFirst, epoch: int) -> torch.Tensor:
+    """(N, 1, H, W) as an epoch sees them; the masks follow the size of the marks in the loss."""
+    if epoch <= small.epochs:
+        height, width = (max(1, round(small.scale * side)) for side in pictures.shape[-2:])
+        pictures = functional.interpolate(
+            pictures, size=(height, width), mode="bilinear", antialias=True, align_corners=False
+        )
+    return pictures.contiguous(memory_format=torch.channels_last)
 
 
 def _on(taught: Taught, device: torch.device) -> Taught:

@@ -77,6 +77,18 @@ class LossSpec(_Strict):
     kind: NotNegative = 0.5
 
 
+class SmallFirst(_Strict):
+    """The first epochs see smaller pictures: they cost a part of the time and teach nearly as much.
+
+    Attributes:
+        epochs: How many; 0 for none.
+        scale: Of the sides of the input.
+    """
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    scale: Annotated[float, Field(gt=0.0, le=1.0)] = 5 / 7
+
+
 class DenseSpec(_Strict):
     """A network that marks lesions, decides from the marks, and names the kind.
 
@@ -87,6 +99,7 @@ class DenseSpec(_Strict):
         losses: What counts.
         style_mixing: Share of the pictures whose coarse brightness pattern is mixed with another
             picture's (low Fourier amplitudes).
+        small_first: Which epochs see smaller pictures.
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
@@ -94,3 +107,4 @@ class DenseSpec(_Strict):
     lesions: LesionSpec = LesionSpec()
     losses: LossSpec = LossSpec()
     style_mixing: Fraction = 0.2
+    small_first: SmallFirst = SmallFirst()

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tumorlens.errors import ModelIncompatible
+from tumorlens.errors import ModelCorrupt, ModelIncompatible
 from tumorlens.train.architectures.classifier import Classifier
 from tumorlens.train.architectures.spec import Architecture, NetworkSpec, Normalisation
 from tumorlens.train.keras.fill import fill, put, stored_layers
@@ -53,8 +53,9 @@ def rebuild(saved: Saved, size: int | None) -> Rebuilt:
         size: Rows and columns of the input, where the file does not tell them.
 
     Raises:
-        ModelIncompatible: The weights are of no architecture that can be told from them.
-        ModelCorrupt: They do not fit the architecture that their names tell of.
+        ModelIncompatible: The weights are of no architecture that can be told from them, or do
+            not fit the one that their names tell of.
+        ModelCorrupt: The head's do not fit.
     """
     path, layers = saved.path, stored_layers(saved)
     found = family(layers)
@@ -80,7 +81,14 @@ def rebuild(saved: Saved, size: int | None) -> Rebuilt:
     size = size or (side * REDUCTION if side else DEFAULT_SIZE)
     classes = 2 if spec.output == "sigmoid" else len(list(dense.values())[-1][1])
     network = Classifier(spec, classes, size, size)
-    fill(network.backbone, layers, path)
+    try:
+        fill(network.backbone, layers, path)
+    except ModelCorrupt as error:
+        msg = (
+            f"{error}. Weights alone are understood for the full width (alpha 1.0); save the "
+            "whole model with model.save('model.keras')"
+        )
+        raise ModelIncompatible(msg) from error
     heads: list[nn.Module] = [*network.hidden, network.predictions]
     for module, (name, arrays) in zip(heads, dense.items(), strict=True):
         put(module, arrays, f"{path}: layer {name}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from tumorlens.train.keras.modules import MAP_RANK, KerasModule
 from tumorlens.train.keras.parts import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tumorlens.train.keras.given import UnknownLayer
@@ -51,8 +53,7 @@ class WholeModel:
         """
         keras = import_keras("Loading this model")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Keras' own parts
+            with quiet_keras():
                 return keras.saving.load_model(
                     str(self.path), compile=False, safe_mode=not self.allow_code
                 )
@@ -133,6 +134,20 @@ def refuse_channels_first(places: Sequence[Place], path: Path) -> None:
                 "with channels_last, copy its weights over, and save that"
             )
             raise ModelIncompatible(msg)
+
+
+@contextmanager
+def quiet_keras() -> Iterator[None]:
+    """Keep to itself what Keras says of its own parts, and of .h5, which it thinks little of."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def import_keras(what: str) -> Any:

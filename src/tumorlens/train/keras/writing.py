@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from tumorlens.train.architectures.vgg16 import MEANS_BGR
 from tumorlens.train.export.compare import drawn_images
 from tumorlens.train.export.network import ExportedClassifier, assemble
 from tumorlens.train.keras.fill import take
-from tumorlens.train.keras.whole import import_keras
+from tumorlens.train.keras.whole import import_keras, quiet_keras
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,8 +75,7 @@ def write_keras(
         msg = f"{target}: a Keras file ends in {' or '.join(SUFFIXES)}"
         raise RecipeError(msg)
     keras = import_keras("Exporting to Keras")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Keras' own parts, and that .h5 is an old format
+    with quiet_keras():
         model = _model(keras, network, temperature, metadata.name)
         model.save(str(target))
         loaded = keras.saving.load_model(str(target), compile=False)

@@ -7,6 +7,7 @@ is named, ``best.toml``, ``trials.csv`` and pictures, and a folder a trial with 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,8 +22,17 @@ from tumorlens.data import manifest
 from tumorlens.errors import RecipeError, TumorLensError
 from tumorlens.model.run import first_line
 from tumorlens.train.fit import fit
+from tumorlens.train.fit.optimize import check_precision
 from tumorlens.train.fit.records import badness
-from tumorlens.train.neural import Place, examples_of, read_images, sides, spec_of, start_network
+from tumorlens.train.neural import (
+    Place,
+    check_start,
+    examples_of,
+    read_images,
+    sides,
+    spec_of,
+    start_network,
+)
 from tumorlens.train.run import Run, begin
 from tumorlens.train.tune.outcome import Tuned, outcome, write_outcome
 from tumorlens.train.tune.space import Space
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
     from tumorlens.train.recipe import Recipe
     from tumorlens.train.run import Watcher
     from tumorlens.train.tune.knobs import Knob
+    from tumorlens.train.tune.space import Params
 
 STUDY_FILE = "study.db"
 
@@ -101,8 +112,8 @@ def tune(
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
-    check = recipe.model_copy(update={"classes": recipe.classes or ("", "")})
-    network = start_network(check, init, torch.device("cpu"))  # a wrong weight file is told first
+    check_precision(recipe.fit, device)
+    network = check_start(recipe, init)  # a wrong weight file is told before hours of work
     folder.mkdir(parents=True, exist_ok=True)
     study = open_study(
         plan.storage or f"sqlite:///{folder / STUDY_FILE}",
@@ -178,8 +189,8 @@ class _Trials:
             TrialPruned: It is worse than others, its loss is no number, or it needs more memory
                 than there is.
         """
-        folder = self.folder / "trials" / f"{sign(trial):04}"
         params = self.space.suggest(trial)
+        folder = self._folder(trial, sign(trial), params)
         recipe = self.space.settle(params)
         settings = ", ".join(f"{knob} {_short(value)}" for knob, value in params.items())
         self.place.watcher.say(f"trial {trial.number}: {settings}")
@@ -212,6 +223,21 @@ class _Trials:
                 f"so far: trial {study.best_trial.number}"
             )
         write_outcome(study, self.asked, self.space, self.folder)
+
+    def _folder(self, trial: Trial, number: int, params: Params) -> Path:
+        """The folder of a trial, emptied where something else was begun in it.
+
+        So that no checkpoint of another study or of other images is taken for its own.
+        """
+        folder = self.folder / "trials" / f"{number:04}"
+        begun = {"study": trial.study.study_name, **trial.study.user_attrs, "settings": params}
+        text = json.dumps(begun, indent=1, sort_keys=True) + "\n"
+        note = folder / "trial.json"
+        if not note.is_file() or note.read_text(encoding="utf-8") != text:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            note.write_text(text, encoding="utf-8")
+        return folder
 
     def _fit(self, trial: Trial, recipe: Recipe, folder: Path, cache: Path) -> Epoch:
         """The best epoch of a fit, which goes on where a killed attempt stopped."""
