@@ -14,27 +14,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from trained import keep, trained, write_block
 
-from tumorlens.cli.display import Display
 from tumorlens.data import manifest
 from tumorlens.evaluate import holdout
-from tumorlens.evaluate.segmentation import measure_masks
-from tumorlens.evaluate.sides import sides, unseen_entries, without_copies
-from tumorlens.model.registry import load_model
-from tumorlens.train.export.convert import export
+from tumorlens.evaluate.segmentation import figures
 from tumorlens.train.recipe import load_recipe
-from tumorlens.train.run import choose_device, train
-
-if TYPE_CHECKING:
-    from tumorlens.data.manifest import Entry
-    from tumorlens.evaluate.sides import Sides
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "docs" / "reference" / "ablation"
@@ -47,8 +37,6 @@ UNSEEN = ("tcia_btp", "sartaj")
 SMALL = ("input.height=160", "input.width=160", "fit.epochs=6", "dense.draws.images=2048")
 """Enough to tell a large difference from none within minutes; the figures are below those of the
 whole recipe."""
-
-CHENG_MM = 0.77
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,52 +128,27 @@ def measure(name: str, seed: int, data: Path, init: Path, runs: Path) -> None:
     if kept.is_file():
         return
     variant, folder = VARIANTS[name], runs / f"{name}-seed{seed}"
-    scale = [s for s in variant.scale if variant.recipe == "tumorlens-v1" or "dense" not in s]
-    recipe = load_recipe(variant.recipe, [*scale, *variant.settings, f"seed={seed}"])
-    run = train(
-        recipe,
-        data,
-        folder,
-        init=init,
-        device=choose_device("auto"),
-        watcher=Display(),
-        entries=manifest.load(MANIFEST),
-    )
-    export(folder, folder / "model.onnx")
-    model = load_model(str(folder / "model.onnx"))
-    found = sides(model.metadata, data, run.manifest)
-    others = _others(model.metadata, found, data, runs / "others.csv")
-    result = holdout.evaluate_sides(model, found, holdout.predict(model, data, found.held_out))
-    metrics = [*result.metrics]
-    metrics += holdout.evaluate_unseen(model, others, holdout.predict(model, data, others))
-    cheng = [entry for entry in found.held_out if entry.source == "cheng"]
-    masks = measure_masks(
-        model, data, {"cheng": cheng}, out=folder / "masks", spacings={"cheng": CHENG_MM}
-    )
-    metrics += masks.headlines if masks else ()
-    KEPT.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(
+    settings = [*variant.scale, *variant.settings]
+    recipe = load_recipe(variant.recipe, [*settings, f"seed={seed}"])
+    made = trained(recipe, data, folder, init, manifest.load(MANIFEST))
+    held_out, others = made.sides.held_out, made.others(UNSEEN)
+    answers = made.answers(held_out, "held-out")
+    metrics = [*holdout.evaluate_sides(made.model, made.sides, answers).metrics]
+    metrics += holdout.evaluate_unseen(made.model, others, made.answers(others, "others"))
+    if made.model.gives_mask:
+        cheng = [entry for entry in held_out if entry.source == "cheng"]
+        metrics += figures(made.masks(cheng, "cheng"), "fold 1 of cheng")
+    keep(
+        kept,
         {
             "variant": name,
             "says": variant.says,
             "seed": seed,
             "recipe": variant.recipe,
-            "settings": [*scale, *variant.settings],
+            "settings": settings,
             "metrics": [metric.model_dump(mode="json") for metric in metrics],
         },
-        indent=1,
     )
-    kept.write_text(text + "\n", encoding="utf-8")
-
-
-def _others(metadata: object, found: Sides, data: Path, path: Path) -> list[Entry]:
-    """The pictures of sets that were left out, without copies of what was learnt from."""
-    if path.is_file():
-        return manifest.load(path)
-    entries = unseen_entries(metadata, data, UNSEEN)  # type: ignore[arg-type]
-    others, _ = without_copies(entries, found.training, found.root)
-    manifest.write(others, path)
-    return others
 
 
 COLUMNS = {
@@ -193,7 +156,7 @@ COLUMNS = {
     "SARTAJ without copies: AUROC": ("tumor AUROC", "sartaj"),
     "Br35H, fold 1: AUROC": ("tumor AUROC", "br35h"),
     "kind, fold 1": ("tumor kind accuracy", "cheng"),
-    "mask overlap (Dice), fold 1": ("Dice", "cheng"),
+    "mask overlap (Dice), fold 1": ("mask Dice", "cheng"),
 }
 
 
@@ -212,11 +175,7 @@ def write_table() -> None:
             cells = [_cell(found, *asked) for asked in COLUMNS.values()]
             says = found[0]["says"]
             lines.append(f"| {says} | {len(found)} | " + " | ".join(cells) + " |")
-    table = "\n".join(lines)
-    block = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(block.sub(rf"\g<1>{table}\n\g<2>", page), encoding="utf-8")
-    print(table)
+    write_block(PAGE, "figures", lines)
 
 
 def _cell(runs: list[dict], figure: str, on: str) -> str:  # type: ignore[type-arg]
@@ -225,7 +184,7 @@ def _cell(runs: list[dict], figure: str, on: str) -> str:  # type: ignore[type-a
         metric
         for run in runs
         for metric in run["metrics"]
-        if metric["name"].startswith(figure) and on in metric["on"]
+        if metric["name"] == figure and on in metric["on"]
     ]
     if not found:
         return ""

@@ -1,0 +1,325 @@
+"""tumorlens-v1 and the plain classifier where it counts: a source left out, and five folds.
+
+python benchmarks/protocol.py run --data sets/ --init WEIGHTS.h5 --runs runs/
+python benchmarks/protocol.py table
+
+`run` trains each method without one source and measures it there, and five times without a fifth
+of the patients. A run that was interrupted goes on; one that is measured is not repeated. With
+--only NAME, that one. A JSON file a run is kept in docs/reference/protocol; `table` writes
+docs/reference/unseen-sources.md and docs/reference/five-folds.md from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from trained import Trained, keep, trained, write_block
+
+from tumorlens.data import manifest
+from tumorlens.evaluate import holdout
+from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, with_interval
+from tumorlens.evaluate.segmentation import figures
+from tumorlens.evaluate.truth import truth_of
+from tumorlens.train.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tumorlens.data.manifest import Entry
+    from tumorlens.evaluate.masks import MaskCase
+    from tumorlens.model.format import Metric
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+KEPT = REFERENCE / "protocol"
+MANIFEST = REFERENCE / "tumorlens-v1-manifest.csv"
+"""Cheng, Br35H and tcia_btp, dealt to five folds by patient or group."""
+
+FOLDS = (1, 2, 3, 4, 5)
+OTHERS = ("sartaj", "navoneel")
+"""Sets that nothing here learns from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way to train.
+
+    Attributes:
+        says: In words.
+        recipe: Its recipe.
+        settings: As for ``--set``.
+    """
+
+    says: str
+    recipe: str
+    settings: tuple[str, ...] = ()
+
+
+METHODS = {
+    "tumorlens-v1": Method("tumorlens-v1", "tumorlens-v1"),
+    "plain": Method(
+        "plain classifier", "mobilenetv2-4class", ("fit.refit=false", "fit.patience=12")
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What is learnt from and what is left out.
+
+    Attributes:
+        sources: The sets that are learnt from.
+        unseen: The sets that are left out.
+        fold: The fold that is left out of the others.
+    """
+
+    sources: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
+    fold: int = 1
+
+    @property
+    def settings(self) -> list[str]:
+        """As for ``--set``; the next fold is what thresholds are fitted on."""
+        sources = ", ".join(f"'{name}'" for name in self.sources)
+        return [
+            f"data.sources=[{sources}]",
+            f"data.test_fold={self.fold}",
+            f"data.validation_fold={self.fold % len(FOLDS) + 1}",
+        ]
+
+
+ALL = ("cheng", "br35h", "tcia_btp")
+EXPERIMENTS = {
+    "without-tcia_btp": Experiment(("cheng", "br35h"), ("tcia_btp", *OTHERS)),
+    "without-br35h": Experiment(("cheng", "tcia_btp"), ("br35h",)),
+    "without-cheng": Experiment(("br35h", "tcia_btp"), ("cheng",)),
+} | {f"fold-{number}": Experiment(ALL, OTHERS if number == 1 else (), number) for number in FOLDS}
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("run", "table"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--init", type=Path)
+    parser.add_argument("--runs", type=Path)
+    parser.add_argument("--only", action="append", choices=list(EXPERIMENTS))
+    parser.add_argument("--method", action="append", choices=list(METHODS))
+    asked = parser.parse_args()
+    if asked.action == "run":
+        if not (asked.data and asked.init and asked.runs):
+            parser.error("run needs --data, --init and --runs")
+        places = (asked.data, asked.init, asked.runs)
+        for name in asked.only or EXPERIMENTS:
+            for method in asked.method or METHODS:
+                measure(name, method, *places)
+        for method in METHODS:
+            pool_folds(method, *places)
+    write_pages()
+
+
+def measure(name: str, method: str, data: Path, init: Path, runs: Path) -> None:
+    """Train and measure one method in one experiment, unless that was done."""
+    kept = KEPT / f"{name}-{method}.json"
+    if kept.is_file():
+        return
+    what = EXPERIMENTS[name]
+    made = _made(name, method, data, init, runs)
+    held_out = made.sides.held_out
+    result = holdout.evaluate_sides(made.model, made.sides, made.answers(held_out, "held-out"))
+    metrics = [*result.metrics]
+    for source in what.unseen:
+        metrics += on_unseen(made, source)
+    if made.model.gives_mask:
+        for source in sorted({entry.source for entry in held_out}):
+            metrics += figures(_masks_on(made, source), f"fold {what.fold} of {source}")
+    keep(
+        kept,
+        {
+            "experiment": name,
+            "method": method,
+            "settings": _settings(name, method),
+            "images": len(made.sides.training),
+            "metrics": [metric.model_dump(mode="json") for metric in metrics],
+        },
+    )
+
+
+def _masks_on(made: Trained, source: str) -> list[MaskCase]:
+    inside = [entry for entry in made.sides.held_out if entry.source == source]
+    return made.masks(inside, source)
+
+
+def on_unseen(made: Trained, source: str) -> Iterator[Metric]:
+    """The figures on a set that was left out, without copies of what was learnt from."""
+    entries = made.others((source,))
+    answers = made.answers(entries, source)
+    yield from holdout.evaluate_unseen(made.model, entries, answers)
+    if not any(entry.label == "no_tumor" for entry in entries):
+        yield from beside_tumor_free(made, entries, answers)
+    elif made.model.metadata.classes[1] in {entry.label for entry in entries}:
+        result = holdout.evaluate(made.model, entries, answers)
+        for metric in result.metrics:
+            if not metric.name.startswith("tumor AUROC"):
+                yield metric.model_copy(update={"on": f"{source}, never seen"})
+    if made.model.gives_mask and source == "tcia_btp":
+        yield from figures(made.masks(entries, source), f"{source}, never seen")
+
+
+def beside_tumor_free(
+    made: Trained, entries: Sequence[Entry], answers: np.ndarray[Any, np.dtype[np.float64]]
+) -> Iterator[Metric]:
+    """A set of tumors alone: how many are found, and AUROC beside held-out tumor-free pictures.
+
+    The tumor-free pictures are of other sets, so that AUROC could be had by telling sets apart.
+    """
+    metadata = made.model.metadata
+    free = [entry for entry in made.sides.held_out if entry.label == "no_tumor"]
+    both = [*entries, *free]
+    probabilities = np.concatenate([answers, made.answers(free, "tumor-free")])
+    score = probabilities[:, [metadata.classes.index(name) for name in metadata.positive]].sum(1)
+    truth = np.array([entry.label != "no_tumor" for entry in both])
+    found = score >= metadata.thresholds.tumor
+    source = entries[0].source
+    yield with_interval(
+        "tumor sensitivity",
+        f"{source}, never seen",
+        lambda chosen: float(found[: len(entries)][chosen].mean()),
+        [entry.group for entry in entries],
+    )
+    yield with_interval(
+        "tumor AUROC",
+        f"{source}, never seen, beside tumor-free pictures of other sets",
+        auroc(truth, score),
+        [f"{entry.source}:{entry.group}" for entry in both],
+    )
+
+
+def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
+    """The figures of five models, each on the patients that it never saw, taken together."""
+    kept = KEPT / f"five-folds-{method}.json"
+    if kept.is_file() or not all((KEPT / f"fold-{n}-{method}.json").is_file() for n in FOLDS):
+        return
+    models = [_made(f"fold-{n}", method, data, init, runs) for n in FOLDS]
+    entries = [entry for made in models for entry in made.sides.held_out]
+    answers = np.concatenate([made.answers(made.sides.held_out, "held-out") for made in models])
+    metrics = [*holdout.evaluate(models[0].model, entries, answers).metrics]
+    metrics += of_cheng(models[0], entries, answers)
+    if models[0].model.gives_mask:
+        for source in ("cheng", "tcia_btp"):
+            cases = [
+                case
+                for made in models
+                for case in made.masks(
+                    [e for e in made.sides.held_out if e.source == source], source
+                )
+            ]
+            metrics += figures(cases, f"all of {source}")
+    keep(
+        kept,
+        {
+            "experiment": "five-folds",
+            "method": method,
+            "images": len(entries),
+            "metrics": [metric.model_dump(mode="json") for metric in metrics],
+        },
+    )
+
+
+def of_cheng(
+    made: Trained, entries: Sequence[Entry], answers: np.ndarray[Any, np.dtype[np.float64]]
+) -> Iterator[Metric]:
+    """Accuracy and macro F1 of the kind among Cheng's tumors alone, given that there is one."""
+    rows = [i for i, entry in enumerate(entries) if entry.source == "cheng"]
+    metadata, inside = made.model.metadata, [entries[i] for i in rows]
+    positive = [metadata.classes.index(name) for name in metadata.positive]
+    truth = np.searchsorted(positive, truth_of(metadata, inside).kind)
+    chosen = answers[rows][:, positive].argmax(axis=1).astype(np.intp)
+    groups, on = [entry.group for entry in inside], "all of cheng"
+    yield with_interval("kind accuracy, given a tumor", on, accuracy(truth, chosen), groups)
+    kinds = range(len(positive))
+    yield with_interval("kind macro F1, given a tumor", on, macro_f1(truth, chosen, kinds), groups)
+
+
+def _made(name: str, method: str, data: Path, init: Path, runs: Path) -> Trained:
+    """The model of an experiment: trained, or loaded where its run is finished."""
+    recipe = load_recipe(METHODS[method].recipe, _settings(name, method))
+    return trained(recipe, data, runs / f"{name}-{method}", init, _entries(name))
+
+
+def _settings(name: str, method: str) -> list[str]:
+    return [*METHODS[method].settings, *EXPERIMENTS[name].settings]
+
+
+def _entries(name: str) -> list[Entry]:
+    return [e for e in manifest.load(MANIFEST) if e.source in EXPERIMENTS[name].sources]
+
+
+UNSEEN_COLUMNS = {
+    "AUROC": "tumor AUROC",
+    "sensitivity": "tumor sensitivity",
+    "specificity": "tumor specificity",
+}
+FOLD_ROWS = {
+    "tumor kind, given a tumor": ("kind accuracy, given a tumor", "all of cheng"),
+    "its macro F1": ("kind macro F1, given a tumor", "all of cheng"),
+    "four classes, accuracy": ("accuracy", "all of"),
+    "tumor AUROC, Br35H": ("tumor AUROC", "all of br35h"),
+    "tumor AUROC, tcia_btp": ("tumor AUROC", "all of tcia_btp"),
+    "mask Dice, mean": ("mask Dice", "all of cheng"),
+    "mask Dice, median": ("mask Dice, median", "all of cheng"),
+    "HD95 where marked, median (mm)": ("mask HD95 where marked, median (mm)", "all of cheng"),
+    "lesions found": ("lesions found", "all of cheng"),
+}
+
+
+def write_pages() -> None:
+    """Write the tables of both pages from the files that are kept."""
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(KEPT.glob("*.json"))}
+    lines = ["| never seen | trained as | images | AUROC | sensitivity | specificity |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name, what in EXPERIMENTS.items():
+        for source in what.unseen if name.startswith("without") else ():
+            for method, how in METHODS.items():
+                if run := found.get(f"{name}-{method}"):
+                    metrics = _on(run, f"{source}, never seen")
+                    cells = [_cell(metrics.get(figure)) for figure in UNSEEN_COLUMNS.values()]
+                    count = max((metric["count"] for metric in metrics.values()), default="")
+                    lines.append(f"| {source} | {how.says} | {count} | {' | '.join(cells)} |")
+    write_block(REFERENCE / "unseen-sources.md", "figures", lines)
+    pooled = {m: found[f"five-folds-{m}"] for m in METHODS if f"five-folds-{m}" in found}
+    lines = ["| figure | " + " | ".join(METHODS[m].says for m in pooled) + " |"]
+    lines.append("|---|" + "---|" * len(pooled))
+    for says, (figure, on) in FOLD_ROWS.items():
+        cells = [_cell(_first(run, figure, on)) for run in pooled.values()]
+        if any(cells):
+            lines.append(f"| {says} | {' | '.join(cells)} |")
+    write_block(REFERENCE / "five-folds.md", "figures", lines if pooled else [])
+
+
+def _on(run: dict[str, Any], on: str) -> dict[str, Any]:
+    """The first metric of each name whose place begins so."""
+    found: dict[str, Any] = {}
+    for metric in run["metrics"]:
+        if metric["on"].startswith(on):
+            found.setdefault(metric["name"], metric)
+    return found
+
+
+def _first(run: dict[str, Any], figure: str, on: str) -> dict[str, Any] | None:
+    return _on(run, on).get(figure)
+
+
+def _cell(metric: dict[str, Any] | None) -> str:
+    if metric is None:
+        return ""
+    return f"{metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"
+
+
+if __name__ == "__main__":
+    main()
