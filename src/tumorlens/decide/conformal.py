@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tumorlens.errors import ModelIncompatible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tumorlens.model.format import ModelMetadata
+
+_SAME = 1e-9
 
 
 def prediction_set(
@@ -28,3 +34,29 @@ def prediction_set(
         for name, probability in probabilities.items()
         if 1.0 - probability <= thresholds.get(name, 1.0)
     )
+
+
+def at_coverage(metadata: ModelMetadata, coverage: float) -> ModelMetadata:
+    """The metadata of a model whose prediction sets hold the true class this often.
+
+    Args:
+        metadata: Of the model.
+        coverage: One of the coverages that its file holds limits for.
+
+    Raises:
+        ModelIncompatible: It holds none for this coverage; the message names those that it has.
+    """
+    for level in metadata.decision.conformal:
+        if abs(level.coverage - coverage) < _SAME:
+            limits = metadata.thresholds.model_copy(
+                update={"conformal": level.limits, "coverage": level.coverage}
+            )
+            return metadata.model_copy(update={"thresholds": limits})
+    known = [level.coverage for level in metadata.decision.conformal]
+    if not known and (own := metadata.thresholds.coverage) is not None:
+        known = [own]
+        if abs(own - coverage) < _SAME:
+            return metadata
+    covers = ", ".join(f"{one:g}" for one in sorted(known)) or "none"
+    msg = f"{metadata.name} has no prediction sets with coverage {coverage:g}; it has: {covers}"
+    raise ModelIncompatible(msg)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tumorlens.decide.alarm import frame_energy, judge_frame
 from tumorlens.decide.conformal import prediction_set
 from tumorlens.decide.finding import Finding, ModelInfo, Reason, ScanInfo, Status
 from tumorlens.decide.gate import judge_novelty, judge_quality
+from tumorlens.decide.picture import judge_picture
+from tumorlens.decide.verdict import PASSED
 from tumorlens.decide.words import class_words, percent
+from tumorlens.scan.facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tumorlens.decide.verdict import Verdict
     from tumorlens.model.format import ModelMetadata
     from tumorlens.model.run import Model, RawOutputs
     from tumorlens.scan.quality import QualityFlag
@@ -27,9 +32,10 @@ def decide(
 ) -> Finding:
     """Answer one slice.
 
-    1. Rejected where the quality gate or the novelty gate says so.
+    1. Rejected where the quality gate, the picture gate or the novelty gate says so.
     2. Else uncertain where a gate says so, where the tumor probability lies strictly between the
-       model's two thresholds, or where its prediction set is not exactly the answer.
+       model's two thresholds, where its prediction set is not exactly the answer, or where what
+       speaks for a tumor lies at the border of the picture.
     3. Else a tumor or no tumor, by the thresholds; a tumor's label is its most probable kind.
 
     Args:
@@ -52,13 +58,21 @@ def decide(
             raise ValueError(msg)
         return _finding(scan, model, Status.REJECTED, quality.reasons)
     numbers = _Numbers.of(outputs, model.metadata)
-    novelty = judge_novelty(numbers.novelty, model.metadata.thresholds)
-    reasons = quality.reasons + novelty.reasons
-    if Status.REJECTED in (quality.status, novelty.status):
+    gates = (
+        quality,
+        _judged_picture(scan, model.metadata),
+        judge_novelty(numbers.novelty, model.metadata.thresholds),
+    )
+    reasons = tuple(reason for gate in gates for reason in gate.reasons)
+    if Status.REJECTED in [gate.status for gate in gates]:
         return _finding(scan, model, Status.REJECTED, reasons, numbers)
     answer = numbers.answer(model.metadata)
     reasons += tuple(_threshold_doubts(numbers, answer, model.metadata))
     reasons += tuple(_set_doubts(numbers, answer, model.metadata))
+    if answer is Status.TUMOR:
+        shown = model.metadata.classes.index(numbers.tumor_kind)
+        share = frame_energy(outputs.heatmap[0], shown)
+        reasons += judge_frame(share, model.metadata.decision.frame_energy).reasons
     return _finding(scan, model, Status.UNCERTAIN if reasons else answer, reasons, numbers)
 
 
@@ -133,6 +147,12 @@ class _Numbers:
         if self.tumor_probability <= metadata.thresholds.no_tumor:
             return Status.NO_TUMOR
         return Status.UNCERTAIN
+
+
+def _judged_picture(scan: Scan, metadata: ModelMetadata) -> Verdict:
+    """What the picture's own facts say; they are only measured where something is known of them."""
+    gate = metadata.decision.picture
+    return PASSED if gate is None else judge_picture(facts_of(scan.pixels), gate)
 
 
 def _threshold_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tumorlens.decide.finding import Reason, Status
+from tumorlens.decide.verdict import PASSED, Verdict
 from tumorlens.scan.quality import QualityKind
 
 if TYPE_CHECKING:
@@ -33,22 +34,6 @@ QUALITY_RULES = {
     QualityKind.PANELS: _Rule(Status.UNCERTAIN, "the picture seems to hold several panels"),
     QualityKind.TEXT: _Rule(Status.UNCERTAIN, "writing covers much of the picture"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a gate says.
-
-    Attributes:
-        status: REJECTED, UNCERTAIN, or None where it lets the slice pass.
-        reasons: Why; empty where it passes.
-    """
-
-    status: Status | None
-    reasons: tuple[Reason, ...] = ()
-
-
-PASSED = Verdict(None)
 
 
 def judge_quality(flags: Iterable[QualityFlag]) -> Verdict:

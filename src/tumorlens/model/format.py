@@ -2,7 +2,8 @@
 
 A model is one ``.onnx`` file. Its ``metadata_props`` hold one key, ``tumorlens``, with the JSON
 of `ModelMetadata`. The graph takes ``image`` and gives ``probabilities``, ``heatmap`` and
-``novelty``, and ``mask`` where the model was trained with masks.
+``novelty``, ``mask`` where the model was trained with masks, and ``embedding`` where it carries
+training examples to compare with.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tumorlens.model.decision import Decision
+
 METADATA_KEY = "tumorlens"
 
 
 INPUT_NAME = "image"
 REQUIRED_OUTPUTS = ("probabilities", "heatmap", "novelty")
-OPTIONAL_OUTPUTS = ("mask",)
+OPTIONAL_OUTPUTS = ("mask", "embedding")
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -130,6 +133,7 @@ class ModelMetadata(_Strict):
         input: What the graph takes.
         thresholds: What decides.
         mask: What counts as marked, in models that give a mask.
+        decision: What lets its answers be doubted; see `tumorlens.model.decision`.
         recipe: The recipe that trained it, whole, as it was used.
         data: The sets it was trained on.
         metrics: What was measured, with intervals.
@@ -149,6 +153,7 @@ class ModelMetadata(_Strict):
     input: InputSpec
     thresholds: Thresholds = Thresholds()
     mask: MaskRules = MaskRules()
+    decision: Decision = Decision()
     recipe: dict[str, object] = {}
     data: tuple[DataSource, ...] = ()
     metrics: tuple[Metric, ...] = ()
@@ -167,6 +172,7 @@ class ModelMetadata(_Strict):
             ("positive", self.positive),
             ("display", self.display),
             ("thresholds.conformal", self.thresholds.conformal or ()),
+            *(("decision.conformal", level.limits) for level in self.decision.conformal),
         ):
             if unknown := set(names) - known:
                 msg = f"{field} names classes that do not exist: {sorted(unknown)}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # probabilities.
 PROBABILITY_TOLERANCE = 1e-3
 
-_HEATMAP_RANK = 4
+_MAP_RANK, _VECTOR_RANK = 4, 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +31,14 @@ class RawOutputs:
         heatmap: float32 (N, C, h, w), the class activation map of each class, in logits.
         novelty: float32 (N,), distance from the training data.
         mask: float32 (N, 1, h, w), tumor probability a pixel in [0, 1], or None.
+        embedding: float32 (N, D), what slices are compared with training examples by, or None.
     """
 
     probabilities: NDArray[np.float32]
     heatmap: NDArray[np.float32]
     novelty: NDArray[np.float32]
     mask: NDArray[np.float32] | None = None
+    embedding: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +95,7 @@ class Model:
             outputs["heatmap"],
             outputs["novelty"],
             np.clip(outputs["mask"], 0.0, 1.0) if "mask" in outputs else None,
+            outputs.get("embedding"),
         )
 
     def _outputs(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -111,8 +114,9 @@ class Model:
             "heatmap": (count, classes),
             "novelty": (count,),
             "mask": (count, 1),
+            "embedding": (count,),
         }
-        ranks = {"heatmap": _HEATMAP_RANK, "mask": _HEATMAP_RANK}
+        ranks = {"heatmap": _MAP_RANK, "mask": _MAP_RANK, "embedding": _VECTOR_RANK}
         for name, value in outputs.items():
             expected = shapes[name]
             if value.shape[: len(expected)] != expected or value.ndim != ranks.get(
@@ -148,6 +152,7 @@ def check_signature(session: Any, metadata: ModelMetadata) -> None:
         ModelIncompatible: They differ; the message says in what.
     """
     spec, classes = metadata.input, len(metadata.classes)
+    table = metadata.decision.neighbours
     image = (None, spec.channels, spec.height, spec.width)
     _check_values("input", session.get_inputs(), {INPUT_NAME: image})
     expected: dict[str, tuple[int | None, ...]] = {
@@ -157,8 +162,14 @@ def check_signature(session: Any, metadata: ModelMetadata) -> None:
     }
     outputs = session.get_outputs()
     names = {value.name for value in outputs}
-    if names & set(OPTIONAL_OUTPUTS):
-        expected["mask"] = (None, 1, None, None)
+    optional: dict[str, tuple[int | None, ...]] = {
+        "mask": (None, 1, None, None),
+        "embedding": (None, None if table is None else table.dimensions),
+    }
+    expected |= {name: optional[name] for name in OPTIONAL_OUTPUTS if name in names}
+    if table is not None and "embedding" not in names:
+        msg = "its metadata names training examples, but its graph lacks the output embedding"
+        raise ModelIncompatible(msg)
     if missing := set(REQUIRED_OUTPUTS) - names:
         msg = f"its graph lacks the output {', '.join(sorted(missing))}"
         raise ModelIncompatible(msg)

@@ -86,6 +86,27 @@ def assess(scan: Scan) -> tuple[QualityFlag, ...]:
     return tuple(_flags(scan))
 
 
+def sharpness_of(pixels: Picture) -> float:
+    """The measure of BLURRED: how much of the change over a distance is there at a quarter of it.
+
+    Args:
+        pixels: float32 (H, W), values in [0, 1].
+    """
+    return _sharpness(_reduced(pixels, _COARSE_SIDE))
+
+
+def writing_share(pixels: Picture) -> float:
+    """The measure of TEXT: the share of the picture that is strokes on an even ground.
+
+    Args:
+        pixels: float32 (H, W), values in [0, 1].
+    """
+    fine = _reduced(pixels, _FINE_SIDE)
+    levels = np.sort(fine, axis=None)
+    spread = _level(levels, 0.99) - _level(levels, 0.01)
+    return _text_share(fine, max(spread, _SMALLEST_CHANGE))
+
+
 def _flags(scan: Scan) -> Iterator[QualityFlag]:
     shorter = float(min(scan.pixels.shape))
     if shorter < TINY_LIMIT:

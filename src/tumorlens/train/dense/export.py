@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tumorlens.model.format import OPTIONAL_OUTPUTS, REQUIRED_OUTPUTS
+from tumorlens.model.format import REQUIRED_OUTPUTS
 from tumorlens.train.calibrate import NoveltyHead
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ExportedLesions(nn.Module):
         reference: What novelty is measured from.
     """
 
-    outputs: ClassVar[tuple[str, ...]] = (*REQUIRED_OUTPUTS, *OPTIONAL_OUTPUTS)
+    outputs: ClassVar[tuple[str, ...]] = (*REQUIRED_OUTPUTS, "mask")
 
     def __init__(
         self, network: LesionNetwork, temperature: float, reference: NoveltyReference
