@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,13 @@ from starlette.staticfiles import StaticFiles
 from tumorlens._version import __version__
 from tumorlens.decide.finding import NOTICE
 from tumorlens.serve.api.parts import PREFIX
-from tumorlens.serve.web.language import LANGUAGES, Language, language_of, translations
+from tumorlens.serve.web.language import (
+    LANGUAGES,
+    LOCALES,
+    Language,
+    language_of,
+    translations,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,14 +44,19 @@ class StaticTree(StaticFiles):
         return response
 
 
-@lru_cache(maxsize=1)
+@cache
+def content_digest() -> str:
+    """Changes with the static files and the catalogues."""
+    digest = hashlib.sha256()
+    for path in sorted([*STATIC.rglob("*"), *LOCALES.rglob("*.mo")]):
+        if path.is_file():
+            digest.update(path.relative_to(_WEB).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def static_address() -> str:
     """Where the static files are, below the root of the service."""
-    digest = hashlib.sha256()
-    for path in sorted(STATIC.rglob("*")):
-        if path.is_file():
-            digest.update(path.relative_to(STATIC).as_posix().encode() + b"\0" + path.read_bytes())
-    return f"/static/{digest.hexdigest()[:12]}"
+    return f"/static/{content_digest()}"
 
 
 def page(
@@ -54,8 +65,8 @@ def page(
     """A page in the reader's language.
 
     Every template gets, beside `values`: ``language`` and ``languages``, ``base`` (where the
-    service is, behind a proxy too), ``static``, ``api``, ``user`` (None where somebody has to log
-    in first), ``accounts``, ``history``, ``csrf_token`` (empty without accounts), ``notice``,
+    service is, behind a proxy too), ``static``, ``messages``, ``api``, ``user`` (None where nobody
+    has logged in), ``accounts``, ``history``, ``csrf_token`` (empty without accounts), ``notice``,
     ``here`` (the path of the page) and ``version``.
 
     Args:
@@ -104,6 +115,7 @@ def _common(request: Request, language: Language) -> dict[str, Any]:
         "languages": LANGUAGES,
         "base": base,
         "static": base + static_address(),
+        "messages": f"{base}/messages/{content_digest()}/{language.code}.json",
         "api": base + PREFIX,
         "user": getattr(request.state, "user", None),
         "accounts": settings.accounts,
