@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tumorlens._version import __version__
 from tumorlens.errors import (
+    AccountError,
     DatasetError,
     DownloadError,
     MissingExtra,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tumorlens.scan import Limits, Scan
 
 __all__ = [
+    "AccountError",
     "DatasetError",
     "DownloadError",
     "Finding",

@@ -14,6 +14,7 @@
     ├── RecipeError              a training recipe, or a value set on it, is wrong
     ├── SettingsError            a setting of the service is unknown or wrong
     ├── StoreError               the database of the service cannot be used
+    ├── AccountError             an account, password or token is not what it has to be
     └── MissingExtra             an optional part is not installed
 
 A message says what was wrong, with which input, and what to do.
@@ -101,6 +102,10 @@ class SettingsError(TumorLensError):
 
 class StoreError(TumorLensError):
     """The database of the service cannot be reached, opened or brought up to date."""
+
+
+class AccountError(TumorLensError):
+    """An account, password or token does not exist, or would not be safe."""
 
 
 class MissingExtra(TumorLensError):

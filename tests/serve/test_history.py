@@ -124,8 +124,8 @@ def test_every_use_of_a_finding_reaches_the_audit_log(three):
     seen = []
 
     class Log:
-        def record(self, user, action, target, request_id):
-            seen.append((user.name, action.value, target, bool(request_id)))
+        def record(self, entry):
+            seen.append((entry.user.name, entry.action.value, entry.target, bool(entry.request_id)))
 
     client.app.state.service.audit = Log()
     batch = send(client, png(7)).json()["batch"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tumorlens.errors import (
+    AccountError,
     DatasetError,
     MissingExtra,
     ModelNotFound,
@@ -38,7 +39,9 @@ class ExitCode(IntEnum):
 
 
 # What the user named does not exist or cannot serve; everything else failed while it was done.
-_WRONG_USE = (DatasetError, ModelNotFound, RecipeError, SettingsError, MissingExtra)
+_WRONG_USE = (
+    *(AccountError, DatasetError, ModelNotFound, RecipeError, SettingsError, MissingExtra),
+)
 
 
 def guarded(command: Callable[..., Any], *, shows_tracebacks: bool) -> Callable[..., Any]:

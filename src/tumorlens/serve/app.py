@@ -78,6 +78,10 @@ def create_app(
         app.include_router(router)
     _add_metrics(app, metrics)
     web.mount(app)
+    if settings.accounts:
+        from tumorlens.serve import auth
+
+        auth.mount(app)
     app.add_middleware(Guardrails, settings=settings, metrics=metrics)
     return app
 

@@ -1,7 +1,8 @@
-"""Who saw or did what: one call in every route that shows, makes or removes a finding."""
+"""Who saw or did what: one call in every route that shows, makes or removes something."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What was done with a finding."""
+    """What was done: with a finding, then with accounts."""
 
     ANALYSE = "analyse"
     LIST = "list"
@@ -20,23 +21,53 @@ class Action(StrEnum):
     DELETE = "delete"
     FEEDBACK = "feedback"
 
+    LOGIN = "login"
+    LOGIN_REFUSED = "login_refused"
+    LOGOUT = "logout"
+    END_SESSIONS = "end_sessions"
+    USER_ADD = "user_add"
+    USER_ROLE = "user_role"
+    USER_PASSWORD = "user_password"  # noqa: S105  (the name of an action)
+    USER_DISABLE = "user_disable"
+    USER_ENABLE = "user_enable"
+    TOKEN_ADD = "token_add"  # noqa: S105
+    TOKEN_REVOKE = "token_revoke"  # noqa: S105
+    LIST_USERS = "list_users"
+    SEE_AUDIT = "see_audit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is taken down; nothing of an image and no name of a file is in it.
+
+    Attributes:
+        user: Who. The identifier is empty where a login was refused.
+        action: What.
+        target: Identifier of the finding, batch, account or token; empty for lists.
+        request_id: Of the request, as the log of the service has it; empty on the command line.
+        client: Address that the request came from; empty on the command line.
+    """
+
+    user: User
+    action: Action
+    target: str = ""
+    request_id: str = ""
+    client: str = ""
+
 
 class AuditLog(Protocol):
     """Takes down what was done. Called from any thread."""
 
-    def record(self, user: User, action: Action, target: str, request_id: str) -> None:
-        """Take down that `user` did `action`; nothing of an image and no name of a file is in it.
+    def record(self, entry: Entry) -> None:
+        """Take down one entry; when this returns, it is on the disk.
 
-        Args:
-            user: Who.
-            action: What.
-            target: Identifier of the finding or batch; empty for lists.
-            request_id: Of the request, as the log of the service has it.
+        Raises:
+            StoreError: It cannot be taken down, so what it tells must not be done.
         """
 
 
 class NoAudit:
     """Where nobody logs in, there is nobody to take down."""
 
-    def record(self, user: User, action: Action, target: str, request_id: str) -> None:
+    def record(self, entry: Entry) -> None:
         """Take down nothing."""

@@ -16,8 +16,11 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 
+from tumorlens.errors import TumorLensError
+from tumorlens.serve.body import small_body
 from tumorlens.serve.logs import FIELDS, REQUEST_ID
-from tumorlens.serve.problems import ProblemError, response_of
+from tumorlens.serve.paths import route_path
+from tumorlens.serve.problems import ProblemError, problem_of, response_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,10 +44,14 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+# A year, as browsers want it before they believe it.
+HSTS = "max-age=31536000"
 REQUEST_ID_HEADER = "X-Request-ID"
 API_PREFIX = "/api/"
 # Asked often by machines that watch the service; they are neither limited nor logged as news.
 WATCHED = ("/api/v1/health", "/api/v1/ready", "/metrics")
+# These have limits of their own, as they receive.
+UPLOADS = ("/api/v1/findings", "/api/v1/findings/stream")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 UNKNOWN_ROUTE = "(none)"
@@ -62,12 +69,12 @@ class Guardrails:
 
     Args:
         app: What it guards.
-        settings: Hosts that requests may be for.
+        settings: Hosts that requests may be for, and limits.
         metrics: Where it counts.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+        self._app, self._settings, self._metrics = app, settings, metrics
         self._hosts = frozenset(host.lower() for host in settings.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +94,9 @@ class Guardrails:
                 headers[REQUEST_ID_HEADER] = request_id
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith(API_PREFIX):
+                if scope.get("scheme") == "https":
+                    headers.setdefault("Strict-Transport-Security", HSTS)
+                if route_path(scope).startswith(API_PREFIX):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -102,9 +111,14 @@ class Guardrails:
     ) -> None:
         try:
             self._check(scope)
+            if route_path(scope) not in UPLOADS:
+                receive = small_body(scope, receive, self._settings)
             await self._app(scope, receive, send)
         except ProblemError as told:
             await response_of(told, request_id)(scope, receive, send)
+        except TumorLensError as error:
+            _LOG.error("%s", error)
+            await response_of(problem_of(error), request_id)(scope, receive, send)
         except Exception:
             _LOG.exception("a request failed in an unforeseen way")
             if seen.status:  # the answer has begun: cut it off, so that it is not taken for whole
@@ -125,14 +139,16 @@ class Guardrails:
                 "this service does not answer for this host name; see the setting allowed_hosts",
                 kind="urn:tumorlens:host",
             )
-        if scope["method"] not in SAFE_METHODS and _is_foreign(headers):
+        is_safe = scope["method"] in SAFE_METHODS
+        if not is_safe and _is_foreign(headers):
             self._metrics.refused.labels("origin").inc()
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
                 "a page from another address may not do this",
                 kind="urn:tumorlens:origin",
             )
-        if scope["path"].startswith(API_PREFIX) and scope["path"] not in WATCHED:
+        path = route_path(scope)
+        if path not in WATCHED and (path.startswith(API_PREFIX) or not is_safe):
             self._check_rate(scope)
 
     def _check_rate(self, scope: Scope) -> None:
@@ -152,7 +168,7 @@ class Guardrails:
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "OTHER"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
-        level = logging.DEBUG if scope["path"] in WATCHED else logging.INFO
+        level = logging.DEBUG if route_path(scope) in WATCHED else logging.INFO
         fields: dict[str, Any] = {
             "method": method,
             "route": route,

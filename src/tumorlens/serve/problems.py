@@ -13,7 +13,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from tumorlens.errors import ScanError, ScanTooLarge, StoreError, TumorLensError, UnsupportedScan
+from tumorlens.errors import (
+    AccountError,
+    ScanError,
+    ScanTooLarge,
+    StoreError,
+    TumorLensError,
+    UnsupportedScan,
+)
 from tumorlens.serve.engine import Refused
 
 if TYPE_CHECKING:
@@ -86,6 +93,8 @@ def response_of(problem: ProblemError, request_id: str) -> JSONResponse:
     headers = {"Cache-Control": "no-store"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body.model_dump(), problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -117,6 +126,10 @@ def problem_of(error: TumorLensError) -> ProblemError:
                 "the history cannot be used at the moment; try again later",
                 kind="urn:tumorlens:store",
                 retry_after=RETRY_SECONDS,
+            )
+        case AccountError():
+            return ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, str(error), kind="urn:tumorlens:account"
             )
         case _:
             return ProblemError(

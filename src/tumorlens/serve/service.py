@@ -21,6 +21,7 @@ from tumorlens.serve.upload import Room
 if TYPE_CHECKING:
     from tumorlens.model.run import Model
     from tumorlens.serve.audit import AuditLog
+    from tumorlens.serve.auth.accounts import Accounts
     from tumorlens.serve.settings import Settings
     from tumorlens.serve.store import Store
 
@@ -37,6 +38,7 @@ class Service:
         store: The history; None where nothing is kept.
         keeper: Finds answered slices again.
         engine: Answers files.
+        accounts: Who may log in; None where nobody has to.
         audit: Takes down who did what.
         metrics: Its figures.
         rate: How often one client may ask.
@@ -49,6 +51,7 @@ class Service:
 
     Raises:
         StoreError: The history cannot be opened.
+        SettingsError: The secret of the accounts cannot be had.
         ModelError: The model cannot be loaded.
     """
 
@@ -59,7 +62,8 @@ class Service:
         self.metrics = metrics or Metrics()
         self.store: Store | None = _open_store(settings)
         self.keeper = Keeper(settings, self.store if settings.history else None)
-        self.audit: AuditLog = NoAudit()
+        self.accounts = _open_accounts(settings, self.store)
+        self.audit: AuditLog = NoAudit() if self.accounts is None else self.accounts.audit
         self.rate = RateLimit(settings.rate_per_second, settings.rate_burst)
         self.room = Room(settings.max_uploading_bytes)
         loaded = model or load_model(settings.model, threads=settings.model_threads)
@@ -103,6 +107,8 @@ class Service:
         while self.store is not None:
             try:
                 count = self.store.purge()
+                if self.accounts is not None:
+                    self.accounts.logins.purge()
                 if count:
                     _LOG.info("findings purged", extra={"fields": {"count": count}})
             except StoreError as error:
@@ -117,6 +123,18 @@ def _open_store(settings: Settings) -> Store | None:
     from tumorlens.serve.store import Store
 
     return Store(settings.store_url)
+
+
+def _open_accounts(settings: Settings, store: Store | None) -> Accounts | None:
+    if not settings.accounts or store is None:
+        return None
+    from tumorlens.serve.auth.accounts import Accounts
+    from tumorlens.serve.auth.secret import load_secret
+
+    accounts = Accounts(settings, store.database, load_secret(settings))
+    if not accounts.all():
+        _LOG.warning("nobody can log in yet: tumorlens users add NAME --role admin makes an admin")
+    return accounts
 
 
 def _warm_up(model: Model) -> None:

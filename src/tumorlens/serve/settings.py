@@ -30,6 +30,9 @@ DATABASE_FILE = "tumorlens.sqlite3"
 # The names under which a browser on the same machine reaches the service.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
+# As many as 256 random bits have in base 64, more or less; shorter ones are words.
+SECRET_LETTERS = 32
+
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -75,6 +78,26 @@ class Settings(BaseSettings):
         (), description="Addresses of proxies whose X-Forwarded headers are believed."
     )
     accounts: bool = Field(False, description="Ask for a login, and keep an audit log.")
+    secret_key: SecretStr | None = Field(
+        None,
+        description=f"Secret of the accounts, {SECRET_LETTERS} letters or more; the same for all "
+        "processes on one database. Unset: made on first start and kept in data_dir.",
+    )
+    session_hours: float = Field(
+        12, gt=0, le=8760, description="Hours after which a browser has to log in again."
+    )
+    session_idle_minutes: float = Field(
+        60, gt=0, le=525_600, description="Minutes unused after which it has to, too."
+    )
+    login_tries: Count = Field(
+        5,
+        description="Wrong passwords for one name from one address before the next one waits; ten "
+        "times as many for one name or from one address alone.",
+    )
+    password_min_length: int = Field(12, ge=8, le=128, description="Shortest password, in letters.")
+    insecure_http_login: bool = Field(
+        False, description="Take passwords from other machines over unencrypted HTTP."
+    )
     insecure_no_accounts: bool = Field(
         False, description="Listen beyond this machine although nobody has to log in."
     )
@@ -121,6 +144,7 @@ class Settings(BaseSettings):
     )
 
     max_upload_bytes: Count = Field(256 * MIB, description="Largest request.")
+    max_body_bytes: Count = Field(MIB, description="Largest request that sends no files.")
     max_files: Count = Field(1000, description="Most files of one request.")
     max_uploading_bytes: Count = Field(
         512 * MIB, description="Memory for all requests that are being received or answered."
@@ -163,6 +187,14 @@ class Settings(BaseSettings):
             msg = "name an address; 0.0.0.0 listens on all"
             raise ValueError(msg)
         return host
+
+    @field_validator("secret_key")
+    @classmethod
+    def _no_short_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < SECRET_LETTERS:
+            msg = f"takes {SECRET_LETTERS} letters or more; `openssl rand -hex 32` makes one"
+            raise ValueError(msg)
+        return secret
 
     @property
     def is_loopback(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -167,7 +168,8 @@ async def _outcomes(
     share = service.room.share()
     try:
         files = await receive(request, settings, share)
-        note(request, service, user, Action.ANALYSE, sending.batch)
+        # The audit log may wait for the disk, which the event loop must not.
+        await asyncio.to_thread(note, request, service, user, Action.ANALYSE, sending.batch)
         outcomes = answer(
             files,
             sending,

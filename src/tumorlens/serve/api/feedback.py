@@ -82,8 +82,8 @@ def give_feedback(
         comment=body.comment,
         created=datetime.now(UTC),
     )
-    store.say(feedback)
     note(request, service, user, Action.FEEDBACK, kept.id)
+    store.say(feedback)
     return feedback_body(feedback)
 
 
@@ -96,8 +96,9 @@ def give_feedback(
 )
 def take_back(request: Request, kept: KeptDep, service: ServiceDep, user: UserDep) -> Response:
     """Delete what you said of a finding, if you said anything."""
-    _store(service).take_back(kept.id, user.id)
+    store = _store(service)
     note(request, service, user, Action.FEEDBACK, kept.id)
+    store.take_back(kept.id, user.id)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

@@ -14,6 +14,7 @@ from tumorlens.serve.api.bodies import Findings, KeptFinding, kept_finding
 from tumorlens.serve.api.parts import PREFIX, KeptDep, ServiceDep, UserDep, base_of, note, problems
 from tumorlens.serve.audit import Action
 from tumorlens.serve.people import User
+from tumorlens.serve.problems import ProblemError
 
 router = APIRouter(prefix=f"{PREFIX}/findings", tags=["findings"])
 LARGEST_PAGE = 200
@@ -95,10 +96,19 @@ _DELETED: dict[int | str, dict[str, Any]] = {204: {"description": "It is gone."}
     summary="Delete a finding",
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
-    responses=problems(HTTPStatus.NOT_FOUND) | _DELETED,
+    responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND) | _DELETED,
 )
 def delete_finding(request: Request, kept: KeptDep, service: ServiceDep, user: UserDep) -> Response:
-    """Delete a finding with its pictures and feedback, from the history and from memory."""
+    """Delete a finding with its pictures and feedback, from the history and from memory.
+
+    Where there are accounts, those who sent it may, and admins.
+    """
+    if not user.may_delete(kept.owner):
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "only who sent it, or an admin, deletes a finding",
+            kind="urn:tumorlens:forbidden",
+        )
     note(request, service, user, Action.DELETE, kept.id)
     service.keeper.delete(kept.id)
     return Response(status_code=HTTPStatus.NO_CONTENT)

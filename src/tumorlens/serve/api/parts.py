@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 
-from tumorlens.serve.audit import Action
+from tumorlens.serve.audit import Action, Entry
 from tumorlens.serve.guardrails import request_id_of
 from tumorlens.serve.keep import Kept
 from tumorlens.serve.people import User, current_user
@@ -60,8 +60,20 @@ def not_found() -> ProblemError:
 
 
 def note(request: Request, service: Service, user: User, action: Action, target: str) -> None:
-    """Take down in the audit log what is done with a finding."""
-    service.audit.record(user, action, target, request_id_of(request))
+    """Take down in the audit log what is done, before it is done or shown.
+
+    Raises:
+        StoreError: It cannot be taken down.
+    """
+    service.audit.record(
+        Entry(
+            user=user,
+            action=action,
+            target=target,
+            request_id=request_id_of(request),
+            client=request.client.host if request.client else "",
+        )
+    )
 
 
 def base_of(request: Request) -> str:

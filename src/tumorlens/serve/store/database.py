@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -72,6 +73,11 @@ class Database:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
+
+    def insert(self, table: Any) -> Any:
+        """An insertion that can say what happens where the row is there already."""
+        dialect = postgresql if self.dialect == POSTGRESQL else sqlite
+        return dialect.insert(table)
 
     def upgrade(self) -> None:
         """Bring the tables up to date; several processes may do so at once.

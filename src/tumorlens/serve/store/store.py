@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tumorlens.serve.query import Page, Query, Sort
 from tumorlens.serve.records import Feedback, NewFinding, StoredFinding, Verdict
-from tumorlens.serve.store.database import POSTGRESQL, Database
+from tumorlens.serve.store.database import Database
 from tumorlens.serve.store.schema import NAME_LENGTH, FeedbackRow, FindingRow
+from tumorlens.serve.store.times import from_ms, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Store:
         if not new:
             return []
         now = datetime.now(UTC)
-        times = {"created_ms": _ms(now), "expires_ms": _ms(now + timedelta(days=days))}
+        times = {"created_ms": to_ms(now), "expires_ms": to_ms(now + timedelta(days=days))}
         rows = [_row_of(one) | times for one in new]
         with self.database.writing() as connection:
             # What has expired and is not purged yet is answered anew.
@@ -78,7 +78,7 @@ class Store:
             FindingRow.sha256 == sha256,
             FindingRow.plane == plane,
             FindingRow.model_sha256 == model_sha256,
-            FindingRow.expires_ms > _ms(datetime.now(UTC)),
+            FindingRow.expires_ms > to_ms(datetime.now(UTC)),
         )
         with self.database.reading() as connection:
             rows = connection.execute(wanted.order_by(FindingRow.frame)).all()
@@ -88,7 +88,7 @@ class Store:
     def get(self, finding_id: str) -> StoredFinding | None:
         """One finding, or None where there is none, or it has expired."""
         wanted = select(FINDINGS).where(
-            FindingRow.id == finding_id, FindingRow.expires_ms > _ms(datetime.now(UTC))
+            FindingRow.id == finding_id, FindingRow.expires_ms > to_ms(datetime.now(UTC))
         )
         with self.database.reading() as connection:
             rows = connection.execute(wanted).all()
@@ -125,13 +125,13 @@ class Store:
         values = {
             "finding_id": feedback.finding_id,
             "reader": feedback.reader,
-            "created_ms": _ms(feedback.created),
+            "created_ms": to_ms(feedback.created),
             "verdict": feedback.verdict.value,
             "label": feedback.label,
             "comment": feedback.comment,
         }
         key = ("finding_id", "reader")
-        made = self._dialect().insert(FEEDBACK).values(values)
+        made = self.database.insert(FEEDBACK).values(values)
         changed = {name: value for name, value in values.items() if name not in key}
         with self.database.writing() as connection:
             connection.execute(made.on_conflict_do_update(index_elements=key, set_=changed))
@@ -148,12 +148,9 @@ class Store:
         """Close all connections."""
         self.database.close()
 
-    def _dialect(self) -> Any:
-        return postgresql if self.database.dialect == POSTGRESQL else sqlite
-
     def _kept_once(self, connection: Connection, row: dict[str, Any]) -> StoredFinding:
         """Insert a slice, or find it where another writer, in any process, has been first."""
-        new = self._dialect().insert(FINDINGS).values(row)
+        new = self.database.insert(FINDINGS).values(row)
         new = new.on_conflict_do_nothing(index_elements=SAME_SLICE)
         wanted = select(FINDINGS).where(*(FINDINGS.c[name] == row[name] for name in SAME_SLICE))
         while True:
@@ -165,7 +162,7 @@ class Store:
 
     def _purge(self, connection: Connection, now: datetime) -> int:
         return connection.execute(
-            delete(FindingRow).where(FindingRow.expires_ms <= _ms(now))
+            delete(FindingRow).where(FindingRow.expires_ms <= to_ms(now))
         ).rowcount
 
     def _with_feedback(
@@ -180,7 +177,7 @@ class Store:
 
 
 def _filtered(wanted: Select[Any], query: Query) -> Select[Any]:
-    conditions: list[Any] = [FindingRow.expires_ms > _ms(datetime.now(UTC))]
+    conditions: list[Any] = [FindingRow.expires_ms > to_ms(datetime.now(UTC))]
     for column, value in (
         (FindingRow.owner, query.owner),
         (FindingRow.model_name, query.model),
@@ -199,9 +196,9 @@ def _filtered(wanted: Select[Any], query: Query) -> Select[Any]:
         said = exists().where(FeedbackRow.finding_id == FindingRow.id)
         conditions.append(said if query.reviewed else ~said)
     if query.since is not None:
-        conditions.append(FindingRow.created_ms >= _ms(query.since))
+        conditions.append(FindingRow.created_ms >= to_ms(query.since))
     if query.until is not None:
-        conditions.append(FindingRow.created_ms < _ms(query.until))
+        conditions.append(FindingRow.created_ms < to_ms(query.until))
     return wanted.where(*conditions)
 
 
@@ -243,7 +240,7 @@ def _stored(row: Row[Any], feedback: tuple[Feedback, ...]) -> StoredFinding:
     values = dict(row._mapping)  # noqa: SLF001  (SQLAlchemy's public name for it)
     created, expires = values.pop("created_ms"), values.pop("expires_ms")
     return StoredFinding(
-        created=_time(created), expires=_time(expires), feedback=feedback, **values
+        created=from_ms(created), expires=from_ms(expires), feedback=feedback, **values
     )
 
 
@@ -254,13 +251,5 @@ def _feedback_of(row: Row[Any]) -> Feedback:
         verdict=Verdict(row.verdict),
         label=row.label,
         comment=row.comment,
-        created=_time(row.created_ms),
+        created=from_ms(row.created_ms),
     )
-
-
-def _ms(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
