@@ -91,18 +91,18 @@ def _table(results: dict[str, Batch], chosen: list[Choice]) -> pd.DataFrame:
         "file": [f"{i}. {one_line(case.name)}" for i, case in enumerate(first.cases, start=1)]
     }
     several = len(chosen) > 1
+    if several:  # before the answers, which may be wider than the screen
+        columns["agreement"] = [
+            _agreement([results[choice.label].cases[i] for choice in chosen])
+            for i in range(len(first.cases))
+        ]
     for choice in chosen:
         cases = results[choice.label].cases
         prefix = f"{choice.label}: " if several else ""
         columns[f"{prefix}answer"] = [STATUS_WORDS[case.status] for case in cases]
         columns[f"{prefix}tumor"] = [_probability(case) for case in cases]
         columns[f"{prefix}kind"] = [_kind(case, choice.metadata) for case in cases]
-    if several:
-        columns["agreement"] = [
-            _agreement([results[choice.label].cases[i] for choice in chosen])
-            for i in range(len(first.cases))
-        ]
-    else:
+    if not several:
         columns["why"] = [_why(case) for case in first.cases]
     return pd.DataFrame(columns)
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from tumorlens.app import cards, charts, pictures
 from tumorlens.app.saying import spacing_words
+from tumorlens.decide.finding import Status
 from tumorlens.decide.words import class_words
 from tumorlens.explain.colour import DEFAULT_OPACITY
 from tumorlens.report.words import one_line
@@ -151,8 +152,9 @@ def _evidence_picture(one: AnsweredSlice, opacity: float, outlines: bool, by: st
 
 def _probabilities(one: AnsweredSlice, choice: Choice) -> None:
     st.markdown("**Probabilities**")
-    if not one.finding.probabilities:
-        st.markdown("None: the slice was rejected before the network ran.")
+    if one.finding.status is Status.REJECTED:
+        # Bars would be read as an answer that the gate has just refused to give.
+        st.markdown("None: the slice was rejected, so what the network says of it means nothing.")
         return
     st.html(cards.bars(one.finding, choice.metadata))
 
