@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from tumorlens import load_model
+from tumorlens.data.split import split
 from tumorlens.errors import DatasetError
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import draw_phantom, read
+from tumorlens.train.dense.images import load_marked
+from tumorlens.train.dense.network import LesionNetwork
 from tumorlens.train.export.convert import export
 from tumorlens.train.recipe import load_recipe
 from tumorlens.train.run import Silent, train
@@ -29,6 +33,8 @@ SMALL = (
     "fit.epochs=2",
     "fit.batch=8",
     "dense.draws.images=24",
+    "dense.small_first.epochs=1",
+    "dense.small_first.scale=0.5",
 )
 
 
@@ -111,6 +117,28 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(finished, root, tmp_pat
     found = torch.load(resumed.weights, weights_only=True)
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_the_first_epochs_see_smaller_pictures_and_the_others_whole_ones(
+    root, tmp_path, monkeypatch
+):
+    seen = []
+    forward = LesionNetwork.forward
+    monkeypatch.setattr(
+        LesionNetwork, "forward", lambda self, x: seen.append(x.shape[-1]) or forward(self, x)
+    )
+    run(root, tmp_path / "run")
+    assert seen == [32] * 3 + [64] * 3
+
+
+def test_a_smaller_mask_lies_where_the_lesion_is(root):
+    entries = split([root / "drawn"], seed=1).entries
+    data = load_marked(root, entries, load_recipe("tumorlens-v1", SMALL))
+    small = data.resized(0.5)
+    assert small.masks.shape == small.images.pixels.shape == (len(data), 1, 32, 32)
+    whole = functional.avg_pool2d(data.masks.float(), 2)
+    assert (small.masks.float() - whole).abs().mean() < 2
+    assert small.marked.equal(data.marked)
 
 
 def test_a_refit_learns_from_the_validation_fold_too(finished, root, tmp_path):

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.nn import functional
 
 from tumorlens.errors import RecipeError
 from tumorlens.train.dense.draw import Drawer
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from tumorlens.train.dataset import LabelledImages
     from tumorlens.train.dense.images import MarkedImages
     from tumorlens.train.dense.network import LesionNetwork
-    from tumorlens.train.dense.spec import DenseSpec, SmallFirst
+    from tumorlens.train.dense.spec import DenseSpec
     from tumorlens.train.recipe import Recipe
 
 
@@ -70,9 +69,11 @@ def fit_dense(
     average = averaged(network, recipe.fit)
     kept = network if average is None else cast("LesionNetwork", average.module)
     curves = _resume(folder / "last.pt", network, stepper, average)
-    drawer = Drawer(training, spec) if len(curves) < recipe.fit.epochs else None
-    while drawer is not None and len(curves) < recipe.fit.epochs:
+    drawer = None
+    while len(curves) < recipe.fit.epochs:
         started, number = time.perf_counter(), len(curves) + 1
+        if drawer is None or number == spec.small_first.epochs + 1:
+            drawer = _drawer(training, spec, number)
         loss, rate = _epoch(network, recipe, drawer, stepper, average, number, curves, on_step)
         if not math.isfinite(loss):
             msg = (
@@ -146,7 +147,7 @@ def _epoch(
     drawn = drawer.batches(steps, fit.batch, recipe.augment, chance)
     for step, (pictures, taught) in enumerate(drawn, start=1):
         rate = learning_rate(fit, number - 1 + (step - 1) / steps, fit.epochs, curves)
-        given = _sized(pictures.to(device), spec.small_first, number)
+        given = pictures.to(device).contiguous(memory_format=torch.channels_last)
         with computed_in(fit.precision, device):
             outputs = network(given)
         loss = dense_loss(outputs, _on(taught, device), spec.losses)
@@ -159,14 +160,10 @@ def _epoch(
     return total / steps, rate
 
 
-def _sized(pictures: torch.Tensor, small: SmallFirst, epoch: int) -> torch.Tensor:
-    """(N, 1, H, W) as an epoch sees them; the masks follow the size of the marks in the loss."""
-    if epoch <= small.epochs:
-        height, width = (max(1, round(small.scale * side)) for side in pictures.shape[-2:])
-        pictures = functional.interpolate(
-            pictures, size=(height, width), mode="bilinear", antialias=True, align_corners=False
-        )
-    return pictures.contiguous(memory_format=torch.channels_last)
+def _drawer(training: MarkedImages, spec: DenseSpec, epoch: int) -> Drawer:
+    """Draws pictures of the size that an epoch sees."""
+    small = spec.small_first
+    return Drawer(training.resized(small.scale if epoch <= small.epochs else 1), spec)
 
 
 def _on(taught: Taught, device: torch.device) -> Taught:

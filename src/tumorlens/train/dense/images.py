@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from tumorlens.data.index import NO_TUMOR, index
 from tumorlens.errors import DatasetError
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from tumorlens.train.recipe import Recipe
 
     Progress = Callable[[int, int], None]
+
+RESIZED_AT_ONCE = 256
+"""Pictures that stand in memory as floats at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +65,28 @@ class MarkedImages:
             self.free[kept],
             self.kinds[kept],
         )
+
+    def resized(self, scale: float) -> MarkedImages:
+        """The same with both sides multiplied by a scale of at most 1, averaged over areas."""
+        if scale == 1:
+            return self
+        height, width = (max(1, round(scale * side)) for side in self.masks.shape[-2:])
+        images = replace(self.images, pixels=_resized(self.images.pixels, height, width))
+        return replace(self, images=images, masks=_resized(self.masks, height, width))
+
+
+def _resized(pixels: Tensor, height: int, width: int) -> Tensor:
+    """uint8 (N, 1, H, W) → uint8 (N, 1, height, width)."""
+    parts = [
+        functional.interpolate(
+            part.float(), size=(height, width), mode="bilinear", antialias=True, align_corners=False
+        )
+        .round()
+        .clamp(0, 255)
+        .to(torch.uint8)
+        for part in torch.split(pixels, RESIZED_AT_ONCE)
+    ]
+    return torch.cat(parts)
 
 
 def load_marked(
