@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorlens.decide.finding import Finding, Status
-from tumorlens.decide.study import Study, pooled, pooled_label, pooled_probability
+from tumorlens.decide.study import Study, pool, pooled_label
 from tumorlens.errors import ModelIncompatible, ScanError
 from tumorlens.explain.measure import candidate, measure, smallest_area
 from tumorlens.explain.regions import Region
@@ -178,7 +178,8 @@ def _study(slices: tuple[SegmentedSlice, ...], depths: Depths) -> Study:
     findings = [one.finding for one in slices]
     first = findings[0]
     counts = Counter(finding.status for finding in findings)
-    status = pooled(counts)
+    whole = pool(findings)
+    status = whole.status
     is_marked = any(one.lesions for one in slices)
     size = None
     if depths.is_volume and (status in (Status.TUMOR, Status.NO_TUMOR) or is_marked):
@@ -186,8 +187,9 @@ def _study(slices: tuple[SegmentedSlice, ...], depths: Depths) -> Study:
     return Study(
         status=status,
         label=pooled_label(findings),
-        tumor_probability=pooled_probability(findings),
+        tumor_probability=whole.tumor_probability,
         slices=dict(counts),
+        pooling=whole.pooling,
         source=first.scan.source,
         series=first.scan.series,
         spacing_mm=first.scan.spacing_mm,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorlens.analysis import answer_found, find
-from tumorlens.decide.study import pooled, pooled_label, pooled_probability
+from tumorlens.decide.study import pool, pooled_label
 from tumorlens.errors import ScanError
 from tumorlens.scan import Source
 from tumorlens.scan.archive import MEMBER_SEPARATOR
@@ -78,8 +78,8 @@ class Case:
 
     @property
     def status(self) -> Status:
-        """Of the whole; see `tumorlens.decide.study.POOLING`."""
-        return pooled(dict(self.counts))
+        """Of the whole; see `tumorlens.decide.study.pool`."""
+        return pool(self.findings).status
 
     @property
     def label(self) -> str | None:
@@ -88,8 +88,8 @@ class Case:
 
     @property
     def tumor_probability(self) -> float | None:
-        """The highest of any slice that was not rejected."""
-        return pooled_probability(self.findings)
+        """Pooled from the slices that were not rejected."""
+        return pool(self.findings).tumor_probability
 
     @property
     def name(self) -> str:

@@ -18,7 +18,18 @@ DATA_LIBRARIES = frozenset(
 )
 # The train extra brings the data extra with it.
 TRAINING_LIBRARIES = DATA_LIBRARIES | frozenset(
-    {"torch", "matplotlib", "monai", "onnx", "onnxscript", "safetensors", "optuna", "tomli_w"}
+    {
+        "torch",
+        "matplotlib",
+        "monai",
+        "onnx",
+        "onnxscript",
+        "safetensors",
+        "optuna",
+        "tomli_w",
+        "mapie",
+        "captum",
+    }
 )
 SERVING_LIBRARIES = frozenset(
     {

@@ -10,14 +10,13 @@ from tumorlens.decide.conformal import prediction_set
 from tumorlens.decide.finding import Finding, ModelInfo, Reason, ScanInfo, Status
 from tumorlens.decide.gate import judge_novelty, judge_quality
 from tumorlens.decide.picture import judge_picture
-from tumorlens.decide.verdict import PASSED
+from tumorlens.decide.verdict import Verdict
 from tumorlens.decide.words import class_words, percent
 from tumorlens.scan.facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tumorlens.decide.verdict import Verdict
     from tumorlens.model.format import ModelMetadata
     from tumorlens.model.run import Model, RawOutputs
     from tumorlens.scan.quality import QualityFlag
@@ -32,7 +31,8 @@ def decide(
 ) -> Finding:
     """Answer one slice.
 
-    1. Rejected where the quality gate, the picture gate or the novelty gate says so.
+    1. Rejected where the quality gate or the picture gate says so, or the novelty gate of a picture
+       that the picture gate does not let pass either.
     2. Else uncertain where a gate says so, where the tumor probability lies strictly between the
        model's two thresholds, where its prediction set is not exactly the answer, or where what
        speaks for a tumor lies at the border of the picture.
@@ -58,11 +58,7 @@ def decide(
             raise ValueError(msg)
         return _finding(scan, model, Status.REJECTED, quality.reasons)
     numbers = _Numbers.of(outputs, model.metadata)
-    gates = (
-        quality,
-        _judged_picture(scan, model.metadata),
-        judge_novelty(numbers.novelty, model.metadata.thresholds),
-    )
+    gates = (quality, *_judged_likeness(scan, numbers.novelty, model.metadata))
     reasons = tuple(reason for gate in gates for reason in gate.reasons)
     if Status.REJECTED in [gate.status for gate in gates]:
         return _finding(scan, model, Status.REJECTED, reasons, numbers)
@@ -85,6 +81,7 @@ def model_info(model: Model) -> ModelInfo:
         sha256=model.sha256,
         display=metadata.display,
         mask=metadata.mask,
+        study=metadata.decision.study,
     )
 
 
@@ -149,10 +146,20 @@ class _Numbers:
         return Status.UNCERTAIN
 
 
-def _judged_picture(scan: Scan, metadata: ModelMetadata) -> Verdict:
-    """What the picture's own facts say; they are only measured where something is known of them."""
+def _judged_likeness(scan: Scan, novelty: float, metadata: ModelMetadata) -> tuple[Verdict, ...]:
+    """What the picture's own facts and its novelty say, the facts first.
+
+    A picture that looks like a brain MRI is one, however far it is from the training data: another
+    sequence, another scanner. Then novelty only makes the answer uncertain.
+    """
+    far = judge_novelty(novelty, metadata.thresholds)
     gate = metadata.decision.picture
-    return PASSED if gate is None else judge_picture(facts_of(scan.pixels), gate)
+    if gate is None:
+        return (far,)
+    looks = judge_picture(facts_of(scan.pixels), gate)
+    if looks.status is None and far.status is Status.REJECTED:
+        far = Verdict(Status.UNCERTAIN, far.reasons)
+    return looks, far
 
 
 def _threshold_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from pydantic.json_schema import SkipJsonSchema
 
+from tumorlens.model.decision import StudyRule
 from tumorlens.model.format import MaskRules
 from tumorlens.model.prepare import PlacedMap
 
@@ -63,6 +64,7 @@ class ModelInfo(BaseModel):
         sha256: SHA-256 of its file.
         display: Class name → the words that a reader is shown. Not serialised.
         mask: What counts as marked in its masks. Not serialised.
+        study: How its answers for slices become one for a series. Not serialised.
     """
 
     model_config = CONFIG
@@ -72,6 +74,7 @@ class ModelInfo(BaseModel):
     sha256: str
     display: SkipJsonSchema[dict[str, str]] = Field(default={}, exclude=True, repr=False)
     mask: SkipJsonSchema[MaskRules] = Field(default=MaskRules(), exclude=True, repr=False)
+    study: SkipJsonSchema[StudyRule | None] = Field(default=None, exclude=True, repr=False)
 
 
 class ScanInfo(BaseModel):

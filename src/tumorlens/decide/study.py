@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import BaseModel
 
 from tumorlens.decide.finding import (
@@ -19,12 +22,17 @@ from tumorlens.decide.finding import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from tumorlens.decide.finding import Finding
+    from tumorlens.model.decision import StudyRule
 
 POOLING = (
     "tumor if any slice is answered tumor, else uncertain if any is, else no_tumor if any is; "
     "the tumor probability is the highest of any slice that was answered"
 )
+# A probability of 0 or 1 has no logit; float32 knows none nearer to 1 than this.
+_LEAST = 1e-6
 _ORDER = (Status.TUMOR, Status.UNCERTAIN, Status.NO_TUMOR, Status.REJECTED)
 
 
@@ -72,9 +80,9 @@ class Study(BaseModel):
     """The answer for a series or a volume.
 
     Attributes:
-        status: Pooled from the slices, as `pooling` says.
+        status: Pooled from the slices, as `pooling` says; see `pool`.
         label: The tumor class with the highest mean probability over the slices answered tumor.
-        tumor_probability: The highest of any slice that was not rejected.
+        tumor_probability: Pooled from the slices that were not rejected.
         slices: Status → how many slices have it.
         pooling: How the status was pooled.
         source: The file of the volume, or the first file of the series, as the user named it.
@@ -111,6 +119,75 @@ class Study(BaseModel):
     def slice_count(self) -> int:
         """How many slices it has."""
         return sum(self.slices.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """The answer for all slices together.
+
+    Attributes:
+        status: Of the whole.
+        tumor_probability: Of the whole; None where no slice could be read.
+        pooling: How they were pooled, in words.
+    """
+
+    status: Status
+    tumor_probability: float | None
+    pooling: str
+
+
+def pool(findings: Sequence[Finding]) -> Pooled:
+    """Pool the answers for the slices of a series, all of one model.
+
+    By the model's own rule where its file has one, and else as `POOLING` says; one slice is its own
+    answer. By a rule:
+
+    1. Rejected where every slice is.
+    2. The tumor probability is a logistic function of the mean logit of the highest slices.
+    3. A tumor where it reaches the rule's threshold and a slice is answered so; no tumor where it
+       stays below the other and no slice is answered tumor; else uncertain.
+    """
+    counts = Counter(finding.status for finding in findings)
+    rule = findings[0].model.study if findings else None
+    read = [
+        finding.tumor_probability
+        for finding in findings
+        if finding.status is not Status.REJECTED and finding.tumor_probability is not None
+    ]
+    if len(findings) == 1:
+        return Pooled(findings[0].status, pooled_probability(findings), POOLING)
+    if rule is None or not read:
+        return Pooled(pooled(dict(counts)), pooled_probability(findings), POOLING)
+    logit = rule.scale * mean_of_highest(np.array(read), rule.highest) + rule.bias
+    probability = round(float(1 / (1 + np.exp(-logit))), 6)
+    has_tumor = bool(counts[Status.TUMOR])
+    status = Status.UNCERTAIN
+    if probability >= rule.tumor and has_tumor:
+        status = Status.TUMOR
+    elif probability <= rule.no_tumor and not has_tumor and counts[Status.NO_TUMOR]:
+        status = Status.NO_TUMOR
+    return Pooled(status, probability, rule_words(rule))
+
+
+def rule_words(rule: StudyRule) -> str:
+    """A rule as a reader is told it."""
+    several = f"{rule.highest} slices" if rule.highest > 1 else "slice"
+    return (
+        f"the tumor probability is that of the mean logit of the highest {several}, calibrated on "
+        f"{rule.on}; tumor from {rule.tumor:.3g} up where a slice is answered tumor, no tumor up "
+        f"to {rule.no_tumor:.3g} where none is, else uncertain"
+    )
+
+
+def mean_of_highest(probabilities: NDArray[np.float64], count: int) -> float:
+    """The mean logit of the slices with the highest tumor probabilities, all where there are fewer.
+
+    Args:
+        probabilities: Of the slices, (S,), at least one.
+        count: How many are averaged.
+    """
+    shares = np.clip(np.sort(probabilities)[::-1][:count], _LEAST, 1 - _LEAST)
+    return float(np.log(shares / (1 - shares)).mean())
 
 
 def pooled(slices: dict[Status, int]) -> Status:

@@ -129,7 +129,7 @@ class _Silhouette:
         places = np.stack([rows, columns]).astype(np.float64)
         centre = places.mean(axis=1)
         values, vectors = np.linalg.eigh(np.cov(places) + _SMALLEST * np.eye(2))
-        grid = np.stack(np.mgrid[: picture.shape[0], : picture.shape[1]], axis=-1) - centre
+        grid = np.moveaxis(np.mgrid[: picture.shape[0], : picture.shape[1]], 0, -1) - centre
         # A filled ellipse with half axis a spreads with variance a² / 4 along it.
         axes = 2 * np.sqrt(np.maximum(values, _SMALLEST))
         radius = np.sqrt((((grid @ vectors) / axes) ** 2).sum(axis=-1))

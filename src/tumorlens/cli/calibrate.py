@@ -1,0 +1,101 @@
+"""``tumorlens calibrate``: a model file gets what lets its answers be doubted."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tumorlens.cli.extras import training_extra
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tumorlens.train.decision.fit import Calibrated
+
+EPILOG = """
+**Examples**
+
+`tumorlens calibrate runs/first.onnx --data sets/ --out first-calibrated.onnx`
+
+`tumorlens calibrate tumorlens-v1 --data sets/ --manifest manifest.csv --out tumorlens-v1.onnx`
+
+What is fitted, on the validation fold of the model's own manifest: how soft its probabilities are,
+fair to each source; the tumor threshold that keeps 97 % of tumors; prediction sets at every
+coverage; what a brain MRI looks like; how much of a map may lie at the border; how a series becomes
+one answer; examples to compare with; and the reference that `tumorlens monitor` compares with.
+Test images are never opened.
+"""
+
+
+@training_extra("Calibrating")
+def calibrate(
+    model: Annotated[str, typer.Argument(help="An installed model, or a model file.")],
+    data: Annotated[Path, typer.Option(help="The folder of the sets that it was trained on.")],
+    out: Annotated[Path, typer.Option(help="The model file to write (.onnx).")],
+    manifest: Annotated[
+        Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
+    ] = None,
+) -> None:
+    """Fit when a model doubts or refuses, on images that it did not learn from."""
+    from tumorlens.cli.console import OutputConsole
+    from tumorlens.cli.display import Display
+    from tumorlens.model.registry import load_model
+    from tumorlens.train.decision.fit import calibrate_file
+
+    if out.suffix != ".onnx" or out.is_dir():
+        msg = f"{out} must be a file that ends in .onnx"
+        raise typer.BadParameter(msg, param_hint="'--out'")
+    display = Display()
+    with ExitStack() as shown:
+        found = calibrate_file(
+            load_model(model, threads=1),
+            data,
+            out,
+            manifest=manifest,
+            progress=lambda what: shown.enter_context(display.counting(what)),
+        )
+    _show(OutputConsole(), found)
+    for note in found.notes:
+        display.say(note)
+    display.say(f"{out}: {found.metadata.name} {found.metadata.version}, calibrated")
+
+
+def _show(console: Console, found: Calibrated) -> None:
+    from rich.table import Table
+
+    decision = found.metadata.decision
+    console.print(f"fitted on {decision.fitted_on}, {found.held_out} images", markup=False)
+    if decision.calibration:
+        table = Table(
+            "source", "images", "own temperature", "ECE before", "after", "Brier", "after"
+        )
+        for one in decision.calibration:
+            figures = (one.temperature, one.ece_before, one.ece_after)
+            briers = (one.brier_before, one.brier_after)
+            cells = [f"{value:.3f}" for value in (*figures, *briers)]
+            table.add_row(one.source, str(one.images), *cells)
+        console.print(table)
+    if (point := decision.operating) is not None:
+        kept = "" if point.specificity is None else f", specificity {point.specificity:.3f}"
+        console.print(
+            f"no tumor at or below {point.threshold:.4f}: sensitivity {point.sensitivity:.3f}"
+            f"{kept} ({point.tumors} tumor, {point.free} tumor-free images)"
+        )
+    if (gate := decision.picture) is not None:
+        console.print(
+            f"picture: uncertain above {gate.uncertain:.1f}, rejected {gate.rejected:.1f}"
+        )
+    if decision.frame_energy is not None:
+        console.print(f"map at the border: uncertain above {decision.frame_energy:.0%}")
+    if (rule := decision.study) is not None:
+        console.print(
+            f"series: mean of the {rule.highest} highest slices, AUROC {rule.auroc:.3f} over "
+            f"{rule.studies} {rule.on}"
+        )
+    if (known := decision.neighbours) is not None:
+        console.print(
+            f"nearest examples: {len(known.label_of)}, distance usually {known.usual:.2f}"
+        )

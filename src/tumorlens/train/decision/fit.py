@@ -1,0 +1,236 @@
+"""A model file gets what lets its answers be doubted, from images that it did not learn from."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tumorlens.errors import DatasetError, ModelIncompatible
+from tumorlens.evaluate.sides import sides
+from tumorlens.model.decision import Decision
+from tumorlens.model.load import LOG_FATAL_ONLY, load_file
+from tumorlens.train.calibrate import COVERAGE, REJECTED_QUANTILE, UNCERTAIN_QUANTILE
+from tumorlens.train.decision.gate import fit_picture_gate
+from tumorlens.train.decision.graph import (
+    EMBEDDING,
+    embed,
+    is_calibrated,
+    pooled_features,
+    soften,
+    with_output,
+)
+from tumorlens.train.decision.limits import conformal_levels, frame_limit, operating_point
+from tumorlens.train.decision.neighbours import fit_neighbours
+from tumorlens.train.decision.observe import Observations, observe
+from tumorlens.train.decision.probabilities import by_source, fit_softening
+from tumorlens.train.decision.reference import histograms
+from tumorlens.train.decision.study import fit_study_rule, runs_of
+from tumorlens.train.export.graph import with_metadata
+from tumorlens.train.export.place import made_beside
+from tumorlens.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import onnx
+
+    from tumorlens.data.manifest import Entry
+    from tumorlens.model.format import ModelMetadata
+    from tumorlens.model.run import Model
+
+    Progress = Callable[[int, int], None]
+
+LEARNT_IMAGES = 1500
+"""Training images that are looked at, by chance: with more, neither the gate nor the nearest
+examples change for a reader."""
+
+FEWEST_HELD_OUT = 50
+"""Below this, a limit that one image in a hundred may exceed means nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """What was fitted.
+
+    Attributes:
+        metadata: What the new file says of itself.
+        observed: The held-out images as the network answers them.
+        notes: What could not be fitted, and why, a sentence each.
+    """
+
+    metadata: ModelMetadata
+    held_out: int
+    notes: tuple[str, ...]
+
+
+def calibrate_file(
+    model: Model,
+    root: Path,
+    target: Path,
+    *,
+    manifest: Path | None = None,
+    progress: Callable[[str], Progress] | None = None,
+) -> Calibrated:
+    """Fit the decision of a model, and write a copy of its file with it.
+
+    1. The images that it learnt from are proven by the hashes in its file.
+    2. Its validation fold is answered, and a part of what it learnt from.
+    3. Where the final weights did not learn from the validation fold: probabilities are softened,
+       fair to each source, and the operating point, prediction sets, limits on novelty and on maps,
+       and the rule for series are fitted on it.
+    4. Everywhere: the picture gate, the nearest examples, and the reference that drift is
+       measured from.
+
+    Args:
+        model: A model that was trained here.
+        root: The folder that holds its sets.
+        target: The file to write.
+        manifest: The manifest of its training run, or None to build it again.
+        progress: Given what is done, gives a function to call with (done, in all).
+
+    Raises:
+        DatasetError: Its images are not there, or it held out too few of them.
+        RecipeError: It does not say how it was trained.
+        ModelIncompatible: It was calibrated before, or is of reduced precision.
+    """
+    import onnx
+
+    proto = onnx.load_from_string(model.path.read_bytes())
+    if is_calibrated(proto):
+        msg = f"{model.path}: was calibrated before; name the file that training wrote"
+        raise ModelIncompatible(msg)
+    recipe = Recipe.of_model(model.metadata)
+    count = progress or (lambda _: lambda _done, _total: None)
+    found = sides(model.metadata, root, manifest, count("comparing images"))
+    held = [entry for entry in found.training if entry.fold == recipe.data.validation_fold]
+    if len(held) < FEWEST_HELD_OUT:
+        msg = (
+            f"{model.label}: its validation fold holds {len(held)} images; "
+            f"at least {FEWEST_HELD_OUT} are needed"
+        )
+        raise DatasetError(msg)
+    rest = [entry for entry in found.training if entry.fold != recipe.data.validation_fold]
+    feature = pooled_features(proto)
+    look = _Look(proto, model.metadata, found.root, feature)
+    held_out = look.at(held, count("answering held-out images"))
+    learnt = look.at(_some(rest), count("answering training images"))
+    on = f"fold {recipe.data.validation_fold} of {' and '.join(sorted(set(held_out.sources)))}"
+    fitted = _fit(proto, held_out, learnt, on, feature, is_learnt=recipe.fit.refit)
+    with made_beside(target) as made:
+        made.write_bytes(with_metadata(proto, fitted.metadata))
+        load_file(made, threads=1)
+    return replace(fitted, held_out=len(held))
+
+
+def _some(entries: Sequence[Entry]) -> list[Entry]:
+    """Some images by chance, as many of each source and label as there are in proportion."""
+    chosen = list(entries)
+    random.Random(0).shuffle(chosen)  # noqa: S311 - a draw, not a secret
+    return chosen[:LEARNT_IMAGES]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What observing takes, gathered once."""
+
+    proto: onnx.ModelProto
+    metadata: ModelMetadata
+    root: Path
+    feature: str | None
+
+    def at(self, entries: Sequence[Entry], progress: Progress) -> Observations:
+        session = _session(self.proto, self.feature)
+        name = EMBEDDING if self.feature else None
+        return observe(session, self.metadata, self.root, entries, feature=name, progress=progress)
+
+
+def _session(proto: onnx.ModelProto, feature: str | None) -> Any:
+    import onnxruntime
+
+    data = (
+        proto.SerializeToString()
+        if feature is None
+        else with_output(proto, feature, EMBEDDING, None)
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    # A pooled tensor may keep its two sides of one pixel, unlike what the output is declared as.
+    options.log_severity_level = LOG_FATAL_ONLY
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _fit(
+    proto: onnx.ModelProto,
+    held_out: Observations,
+    learnt: Observations,
+    on: str,
+    feature: str | None,
+    *,
+    is_learnt: bool,
+) -> Calibrated:
+    """Fit all parts; the graph is changed in place."""
+    metadata, notes = held_out.metadata, []
+    decision = Decision(fitted_on=on)
+    if is_learnt:
+        notes.append(
+            f"The final weights learnt from {on}: probabilities, prediction sets, thresholds and "
+            "the limits on novelty and maps stay as training fitted them."
+        )
+    else:
+        held_out, metadata, decision = _decided(proto, held_out, decision, on)
+        if decision.study is None:
+            notes.append("No held-out series shows slices with and without a tumor: no study rule.")
+    import numpy as np
+
+    facts = np.concatenate([learnt.facts, held_out.facts])
+    sources = np.concatenate([learnt.sources, held_out.sources])
+    parts = np.array([entry.fold for entry in (*learnt.entries, *held_out.entries)], np.intp)
+    gate = fit_picture_gate(facts, sources, parts)
+    decision = decision.model_copy(
+        update={"picture": gate, "reference": histograms(held_out, gate)}
+    )
+    if feature is None:
+        notes.append("Its graph has no pooled features: no nearest examples.")
+    else:
+        projection, table = fit_neighbours(learnt, held_out)
+        embed(proto, feature, projection)
+        decision = decision.model_copy(update={"neighbours": table})
+    return Calibrated(
+        metadata.model_copy(update={"decision": decision}), len(held_out), tuple(notes)
+    )
+
+
+def _decided(
+    proto: onnx.ModelProto, held_out: Observations, decision: Decision, on: str
+) -> tuple[Observations, ModelMetadata, Decision]:
+    """What needs images that nothing was learnt from."""
+    import numpy as np
+
+    softening = fit_softening(held_out)
+    softer = held_out.with_probabilities(softening.of(held_out.probabilities))
+    soften(proto, softening)
+    levels = conformal_levels(softer)
+    point = operating_point(softer, on)
+    standard = next(level for level in levels if level.coverage == COVERAGE)
+    decision = decision.model_copy(
+        update={
+            "conformal": levels,
+            "operating": point,
+            "calibration": by_source(held_out, softer),
+            "frame_energy": frame_limit(softer),
+            "study": fit_study_rule(runs_of(softer)),
+        }
+    )
+    thresholds = held_out.metadata.thresholds.model_copy(
+        update={
+            "tumor": 0.5,
+            "no_tumor": 0.5 if point is None else point.threshold,
+            "novelty_uncertain": float(np.quantile(softer.novelty, UNCERTAIN_QUANTILE)),
+            "novelty_rejected": float(np.quantile(softer.novelty, REJECTED_QUANTILE)),
+            "conformal": standard.limits,
+            "coverage": standard.coverage,
+        }
+    )
+    return softer, held_out.metadata.model_copy(update={"thresholds": thresholds}), decision

@@ -1,0 +1,255 @@
+"""If these fail, a file carries limits that its held-out images do not support."""
+
+import base64
+
+import numpy as np
+import pytest
+from mapie.classification import SplitConformalClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from tumorlens.data.manifest import Entry
+from tumorlens.decide.conformal import at_coverage, prediction_set
+from tumorlens.decide.finding import Status
+from tumorlens.decide.picture import judge_picture
+from tumorlens.decide.study import mean_of_highest
+from tumorlens.errors import ModelIncompatible
+from tumorlens.model.decision import Decision
+from tumorlens.model.format import InputSpec, ModelMetadata
+from tumorlens.scan import draw_phantom
+from tumorlens.scan.facts import FACTS, facts_of
+from tumorlens.train.decision.gate import FALSE_REJECTION, fit_picture_gate
+from tumorlens.train.decision.limits import conformal_levels, frame_limit, operating_point
+from tumorlens.train.decision.neighbours import fit_neighbours, nearest_distance
+from tumorlens.train.decision.observe import Observations
+from tumorlens.train.decision.probabilities import (
+    Softening,
+    by_source,
+    calibration_error,
+    fit_softening,
+)
+from tumorlens.train.decision.reference import histogram
+from tumorlens.train.decision.study import Runs, fit_study_rule, runs_of
+
+CLASSES = ("no_tumor", "glioma", "meningioma")
+METADATA = ModelMetadata(
+    name="tiny", version="1", task="multiclass", classes=CLASSES, positive=CLASSES[1:],
+    input=InputSpec(height=64, width=64), created="2026-01-01",
+)  # fmt: skip
+
+
+def entry(number, label, source="a", group=None, fold=1):
+    return Entry(
+        name=f"{source}/{number:04}.png", sha256="0" * 64, source=source, label=label,
+        group=group or f"{source}/{number}", fold=fold,
+    )  # fmt: skip
+
+
+def seen(labels, probabilities, *, sources=None, groups=None, features=None, frame=None):
+    count = len(labels)
+    entries = tuple(
+        entry(i, label, sources[i] if sources else "a", groups[i] if groups else None)
+        for i, label in enumerate(labels)
+    )
+    return Observations(
+        METADATA, entries, np.zeros((count, len(FACTS))), np.asarray(probabilities, np.float64),
+        np.ones(count), np.zeros(count) if frame is None else frame, features,
+    )  # fmt: skip
+
+
+def overconfident(count, temperature, seed=0):
+    """Labels drawn from true probabilities, and answers sharper than those."""
+    chance = np.random.default_rng(seed)
+    logits = chance.normal(0, 1.5, (count, 3))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = [CLASSES[chance.choice(3, p=row)] for row in true]
+    sharp = np.exp(logits * temperature)
+    return labels, sharp / sharp.sum(axis=1, keepdims=True)
+
+
+class TestProbabilities:
+    def test_overconfident_answers_are_softened_to_what_they_are_worth(self):
+        given = seen(*overconfident(3000, 2.5))
+        found = fit_softening(given)
+        softer = given.with_probabilities(found.of(given.probabilities))
+        assert found.temperature == pytest.approx(2.5, rel=0.15)
+        assert calibration_error(softer) < 0.03 < calibration_error(given)
+
+    def test_a_small_source_counts_as_much_as_a_large_one(self):
+        large, sharp = overconfident(2000, 1.0), overconfident(200, 4.0, seed=1)
+        labels, rows = large[0] + sharp[0], np.concatenate([large[1], sharp[1]])
+        sources = ["large"] * 2000 + ["small"] * 200
+        even = fit_softening(seen(labels, rows, sources=sources)).temperature
+        assert even > fit_softening(seen(labels, rows)).temperature + 0.2
+
+    def test_each_source_says_what_would_fit_it(self):
+        labels, rows = overconfident(1500, 3.0)
+        before = seen(labels, rows, sources=["b"] * 1500)
+        after = before.with_probabilities(Softening(3.0, (0, 0, 0)).of(rows))
+        (one,) = by_source(before, after)
+        assert (one.source, one.images) == ("b", 1500)
+        assert one.temperature == pytest.approx(3.0, rel=0.15)
+        assert one.ece_after < one.ece_before
+        assert one.brier_after < one.brier_before
+
+    def test_tumors_of_unknown_kind_count_as_tumors(self):
+        rows = [[0.1, 0.6, 0.3], [0.8, 0.1, 0.1]] * 50
+        found = fit_softening(seen(["tumor", "no_tumor"] * 50, rows))
+        assert found.temperature < 1  # all are right, so they may be surer
+
+
+class _Given(ClassifierMixin, BaseEstimator):
+    """An estimator whose probabilities are its inputs."""
+
+    def fit(self, x, y):
+        self.classes_ = np.arange(3)
+        return self
+
+    def predict_proba(self, x):
+        return x
+
+    def predict(self, x):
+        return x.argmax(axis=1)
+
+
+class TestPredictionSets:
+    @pytest.mark.filterwarnings("ignore:WARNING. your conformalization:UserWarning")
+    def test_they_are_those_of_mapie_class_by_class(self):
+        labels, rows = overconfident(600, 1.0)
+        levels = {level.coverage: level.limits for level in conformal_levels(seen(labels, rows))}
+        numbers = np.array([CLASSES.index(label) for label in labels])
+        fresh = overconfident(200, 1.0, seed=3)[1]
+        for coverage in (0.8, 0.9):
+            mine = [prediction_set(dict(zip(CLASSES, row, strict=True)), levels[coverage])
+                    for row in fresh]  # fmt: skip
+            for number, name in enumerate(CLASSES):
+                chosen = numbers == number
+                theirs = SplitConformalClassifier(
+                    _Given().fit(None, None), confidence_level=coverage, prefit=True
+                ).conformalize(rows[chosen], numbers[chosen])
+                kept = theirs.predict_set(fresh)[1][:, number, 0]
+                assert [name in one for one in mine] == kept.tolist()
+
+    def test_each_class_is_covered_as_often_as_is_asked(self):
+        labels, rows = overconfident(4000, 1.0)
+        fresh, given = overconfident(4000, 1.0, seed=9)
+        for level in conformal_levels(seen(labels, rows)):
+            if level.coverage not in (0.6, 0.9):
+                continue
+            for name in CLASSES:
+                number = CLASSES.index(name)
+                mine = given[[label == name for label in fresh], number]
+                assert np.mean(1 - mine <= level.limits[name]) == pytest.approx(
+                    level.coverage, abs=0.03
+                )
+
+    def test_too_few_images_of_a_class_rule_it_never_out(self):
+        levels = conformal_levels(seen(["glioma"] * 30, [[0.1, 0.8, 0.1]] * 30))
+        assert all(level.limits["meningioma"] == 1.0 for level in levels)
+
+    def test_another_coverage_can_be_asked_for_and_an_unknown_one_is_refused(self):
+        labels, rows = overconfident(600, 1.0)
+        decision = Decision(conformal=conformal_levels(seen(labels, rows)))
+        metadata = METADATA.model_copy(update={"decision": decision})
+        assert at_coverage(metadata, 0.8).thresholds.coverage == 0.8
+        with pytest.raises(ModelIncompatible, match=r"coverage 0\.123"):
+            at_coverage(metadata, 0.123)
+
+
+class TestLimits:
+    def test_enough_tumors_stay_above_the_threshold(self):
+        labels, rows = overconfident(900, 1.0)
+        point = operating_point(seen(labels, rows), "fold 2")
+        assert point.sensitivity >= 0.97
+        assert point.tumors + point.free == 900
+
+    def test_without_a_tumor_there_is_no_threshold_to_choose(self):
+        assert operating_point(seen(["no_tumor"], [[0.9, 0.1, 0.0]]), "fold 2") is None
+
+    def test_few_maps_of_tumors_raise_the_alarm(self):
+        frame = np.linspace(0, 1, 201)
+        found = frame_limit(seen(["glioma"] * 201, [[0, 1, 0]] * 201, frame=frame))
+        assert found == pytest.approx(0.99)
+
+
+class TestPictureGate:
+    @pytest.fixture
+    def heads(self):
+        return np.array([facts_of(draw_phantom(seed, size=64).pixels) for seed in range(100)])
+
+    def test_other_heads_pass_and_what_is_no_head_is_rejected(self, heads):
+        parts = np.arange(100) % 5
+        gate = fit_picture_gate(heads[:80], np.array(["drawn"] * 80), parts[:80])
+        passed = [judge_picture(one, gate).status for one in heads[80:]]
+        assert passed.count(Status.REJECTED) <= 1
+        chance = np.random.default_rng(0)
+        down, across = np.mgrid[:96, :96] / 96
+        for picture in (chance.random((96, 96)), down, np.sin(20 * across) * np.sin(30 * down)):
+            facts = facts_of(picture.astype(np.float32))
+            assert judge_picture(facts, gate).status is Status.REJECTED
+
+    def test_no_source_loses_more_than_the_others_may(self, heads):
+        chance = np.random.default_rng(1)
+        odd = heads[:60] + chance.normal(0, 0.5, (60, heads.shape[1]))
+        facts = np.concatenate([heads, odd])
+        sources = np.array(["many"] * 100 + ["odd"] * 60)
+        parts = np.arange(160) % 5
+        gate = fit_picture_gate(facts, sources, parts)
+        lost = [judge_picture(one, gate).status is Status.REJECTED for one in odd]
+        assert np.mean(lost) <= FALSE_REJECTION + 0.02
+
+
+class TestStudies:
+    def test_the_rule_that_tells_runs_apart_best_is_chosen(self):
+        chance = np.random.default_rng(0)
+        runs, labels = [], []
+        for number in range(60):
+            values = chance.uniform(0.05, 0.3, 10)
+            values[chance.integers(10)] = 0.9  # one odd slice in every run
+            if number % 2:
+                values[:4] = chance.uniform(0.7, 0.9, 4)
+            runs.append(values)
+            labels.append(bool(number % 2))
+        rule = fit_study_rule(Runs(runs, np.array(labels), "drawn runs"))
+        assert rule.highest > 1
+        assert rule.auroc > 0.95
+        assert rule.no_tumor <= 0.5 <= rule.tumor
+
+    def test_runs_of_one_kind_only_give_no_rule(self):
+        assert fit_study_rule(Runs([np.ones(5)], np.array([True]), "drawn runs")) is None
+
+    def test_only_series_with_both_kinds_of_slices_are_cut_into_runs(self):
+        labels = ["no_tumor"] * 10 + ["glioma"] * 10 + ["glioma"] * 10
+        rows = [[0.9, 0.1, 0.0]] * 10 + [[0.1, 0.9, 0.0]] * 20
+        groups = ["mixed"] * 20 + ["all tumor"] * 10
+        runs = runs_of(seen(labels, rows, groups=groups))
+        assert runs.tumor.tolist() == [False, True, True]
+
+    def test_one_odd_slice_does_not_speak_for_all(self):
+        odd = np.array([0.9, 0.1, 0.1, 0.1])
+        assert mean_of_highest(odd, 3) < 0 < mean_of_highest(odd, 1)
+        assert mean_of_highest(np.array([1.0, 0.0]), 9) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_reference_of_drift_is_spread_evenly_over_its_bins():
+    found = histogram("novelty", np.random.default_rng(0).normal(1, 0.1, 1000))
+    assert found.shares == pytest.approx([0.1] * 10, abs=0.01)
+    assert len(found.quantiles) == 101
+
+
+def test_a_figure_with_one_value_has_a_reference():
+    assert sum(histogram("novelty", np.ones(20)).shares) == pytest.approx(1)
+
+
+def test_the_nearest_examples_are_those_of_the_features():
+    chance = np.random.default_rng(0)
+    centres = chance.normal(0, 5, (2, 64))
+    features = np.concatenate([centre + chance.normal(0, 1, (40, 64)) for centre in centres])
+    labels = ["glioma"] * 40 + ["no_tumor"] * 40
+    learnt = seen(labels, np.full((80, 3), 1 / 3), features=features)
+    projection, table = fit_neighbours(learnt, learnt.subset(np.arange(0, 80, 7)))
+    codes = np.frombuffer(base64.b64decode(table.codes), np.int8).reshape(80, table.dimensions)
+    asked = projection.of(centres[:1])
+    apart = np.linalg.norm(codes * table.step - asked, axis=1)
+    assert table.labels[table.label_of[int(apart.argmin())]] == "glioma"
+    assert nearest_distance(asked, codes * table.step)[0] == pytest.approx(apart.min())
+    assert table.usual <= table.far
