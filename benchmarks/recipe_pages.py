@@ -1,4 +1,4 @@
-"""Write the figures of all recipes into the docs, from their evaluations in docs/reference/recipes.
+"""Write the figures of all recipes into the docs, from their evaluations in docs/reference.
 
 python benchmarks/recipe_pages.py
 
@@ -14,6 +14,7 @@ from tumorlens.evaluate.compare import compare, find, recipe_table, summary_tabl
 
 ROOT = Path(__file__).parent.parent
 EVALUATIONS = ROOT / "docs" / "reference" / "recipes"
+BUNDLED = ROOT / "docs" / "reference" / "evaluation.json"
 SUMMARY = ROOT / "docs" / "reference" / "recipes.md"
 PAGES = ROOT / "docs" / "recipes"
 
@@ -33,7 +34,7 @@ def main() -> None:
 
 def blocks() -> dict[Path, str]:
     """Page → the figures that belong into it, as Markdown."""
-    compared = compare(find([EVALUATIONS]))
+    compared = compare(find([EVALUATIONS, BUNDLED]))
     of_page: dict[Path, str] = {SUMMARY: f"\n{summary_table(compared)}\n"}
     for one in compared:
         page = PAGES / f"{one.made.recipe}.md"
