@@ -179,6 +179,8 @@ def _reason_texts(words: Words) -> dict[str, str]:
         "panels": gettext("The picture seems to hold several panels") + compared,
         "text": gettext("Writing covers much of the picture") + compared,
         "novelty": gettext("The picture is unlike what the model was trained on") + compared,
+        "picture": gettext("The picture does not look like a brain MRI") + compared,
+        "frame_energy": gettext("Much of the evidence lies at the edge of the picture") + compared,
         "between_thresholds": gettext(
             "The tumor probability of %(share)s is neither low enough nor high enough to decide"
         ),
