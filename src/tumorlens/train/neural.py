@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,18 +33,21 @@ from tumorlens.train.run import REFIT, SELECT, Run, Silent, begin
 from tumorlens.train.workers import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tumorlens.data.manifest import Entry
     from tumorlens.train.architectures.classifier import Classifier
     from tumorlens.train.architectures.spec import NetworkSpec
+    from tumorlens.train.calibrate import Calibration, NoveltyReference
     from tumorlens.train.dataset import Examples, LabelledImages
-    from tumorlens.train.fit import Epoch, Fitted
+    from tumorlens.train.fit import Epoch, Fitted, Step
     from tumorlens.train.recipe import Recipe
     from tumorlens.train.run import Watcher
     from tumorlens.train.workers import Workers
 
+    OnStep = Callable[[Step], None]
+    OnEpoch = Callable[[Epoch], None]
 
 MOST_LAYERS_SHOWN = 20
 """Layers that are listed on the screen; what is listed beyond that, nobody reads there."""
@@ -189,12 +193,7 @@ def _carry_out(run: Run, images: LabelledImages, init: Path | None, place: Place
     outputs = run_network(network, final, place.device, place.workers)
     if place.workers.is_first:
         reference = fit_novelty(outputs.features, final)
-        np.savez(
-            run.novelty,
-            centres=reference.centres,
-            directions=reference.directions,
-            residual=reference.residual,
-        )
+        keep_novelty(run, reference)
         save_state(run.weights, network.state_dict())
         shutil.rmtree(run.features, ignore_errors=True)  # large, and of no more use
 
@@ -221,13 +220,7 @@ def _fit(
     beside = f" in {place.workers.count} processes" if place.workers.count > 1 else ""
     watcher.say(f"{name}: {len(training)} images, {epochs} epochs on {place.device}{beside}")
     folder = run.folder / name
-    board = Board(folder / "tensorboard", place)
-
-    def on_epoch(line: Epoch) -> None:
-        watcher.epoch(line)
-        board.write(line)
-
-    with watcher.fitting(name) as on_step:
+    with watched(folder, name, place) as (on_step, on_epoch):
         fitted = fit(
             network,
             run.recipe,
@@ -240,10 +233,39 @@ def _fit(
             on_epoch=on_epoch,
             workers=place.workers,
         )
-    board.close()
     if place.workers.is_first:
         plot_curves(fitted.curves, fitted.best_epoch, folder / "curves.png")
     return fitted
+
+
+@contextmanager
+def watched(folder: Path, name: str, place: Place) -> Iterator[tuple[OnStep, OnEpoch]]:
+    """What a fit calls after each step and each epoch: the watcher, and TensorBoard's log."""
+    board = Board(folder / "tensorboard", place)
+
+    def on_epoch(line: Epoch) -> None:
+        place.watcher.epoch(line)
+        board.write(line)
+
+    with place.watcher.fitting(name) as on_step:
+        yield on_step, on_epoch
+    board.close()
+
+
+def keep_calibration(run: Run, found: Calibration) -> None:
+    """Write what was fitted on the validation fold."""
+    text = json.dumps(found.model_dump(mode="json"), indent=2)
+    run.calibration.write_text(text + "\n", encoding="utf-8")
+
+
+def keep_novelty(run: Run, reference: NoveltyReference) -> None:
+    """Write what novelty is measured against."""
+    np.savez(
+        run.novelty,
+        centres=reference.centres,
+        directions=reference.directions,
+        residual=reference.residual,
+    )
 
 
 def _calibrate(
@@ -255,8 +277,7 @@ def _calibrate(
         return
     novelty = fit_novelty(known.features, learnt).distance(answered.features)
     found = calibrate(answered, held_out, run.recipe, novelty)
-    text = json.dumps(found.model_dump(mode="json"), indent=2)
-    run.calibration.write_text(text + "\n", encoding="utf-8")
+    keep_calibration(run, found)
 
 
 def check_start(recipe: Recipe, init: Path | None) -> Classifier:

@@ -5,14 +5,11 @@ A run's folder holds what a network's run holds (`tumorlens.train.neural`).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from tumorlens.errors import DatasetError
-from tumorlens.train.board import Board
 from tumorlens.train.calibrate import Outputs, calibrate, fit_novelty
 from tumorlens.train.curves import plot_curves
 from tumorlens.train.dense.fit import dense_answers, dense_spec, fit_dense
@@ -21,7 +18,14 @@ from tumorlens.train.dense.network import LesionNetwork
 from tumorlens.train.fit.checkpoint import save_state
 from tumorlens.train.fit.optimize import check_precision
 from tumorlens.train.keras.fill import load_keras_weights
-from tumorlens.train.neural import Place, is_finished, note_start
+from tumorlens.train.neural import (
+    Place,
+    is_finished,
+    keep_calibration,
+    keep_novelty,
+    note_start,
+    watched,
+)
 from tumorlens.train.run import REFIT, SELECT, begin
 from tumorlens.train.workers import ALONE
 
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
     from tumorlens.data.manifest import Entry
     from tumorlens.train.dataset import LabelledImages
     from tumorlens.train.dense.images import MarkedImages
-    from tumorlens.train.fit.records import Epoch
     from tumorlens.train.recipe import Recipe
     from tumorlens.train.run import Run, Watcher
 
@@ -97,20 +100,14 @@ def _carry_out(run: Run, data: MarkedImages, init: Path | None, place: Place) ->
     answered = _outputs(network, held_out.images, device)
     novelty = fit_novelty(known.features, learnt.images).distance(answered.features)
     found = calibrate(answered, held_out.images, recipe, novelty)
-    text = json.dumps(found.model_dump(mode="json"), indent=2)
-    run.calibration.write_text(text + "\n", encoding="utf-8")
+    keep_calibration(run, found)
     images = learnt.images
     if recipe.fit.refit:
         network, images = start_dense(recipe, init, device), data.images
         _fit(network, run, REFIT, data, None, place)
         known = _outputs(network, images, device)
     reference = fit_novelty(known.features, images)
-    np.savez(
-        run.novelty,
-        centres=reference.centres,
-        directions=reference.directions,
-        residual=reference.residual,
-    )
+    keep_novelty(run, reference)
     save_state(run.weights, network.state_dict())
 
 
@@ -124,13 +121,7 @@ def _fit(
 ) -> None:
     watcher, folder = place.watcher, run.folder / name
     watcher.say(f"{name}: {len(training)} images, {run.recipe.fit.epochs} epochs on {place.device}")
-    board = Board(folder / "tensorboard", place)
-
-    def on_epoch(line: Epoch) -> None:
-        watcher.epoch(line)
-        board.write(line)
-
-    with watcher.fitting(name) as on_step:
+    with watched(folder, name, place) as (on_step, on_epoch):
         fitted = fit_dense(
             network,
             run.recipe,
@@ -141,7 +132,6 @@ def _fit(
             on_step=on_step,
             on_epoch=on_epoch,
         )
-    board.close()
     plot_curves(fitted.curves, fitted.best_epoch, folder / "curves.png")
 
 
