@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from tumorlens.decide.decide import decide
 from tumorlens.decide.finding import NOTICE, Status
+from tumorlens.model.decision import Decision, PictureGate
 from tumorlens.model.format import Thresholds
 from tumorlens.model.run import Model, RawOutputs
+from tumorlens.scan.facts import FACTS, facts_of
 from tumorlens.scan.quality import QualityFlag, QualityKind
 from tumorlens.scan.scan import FileFormat, Scan
 
@@ -24,10 +27,12 @@ BLURRED = QualityFlag(QualityKind.BLURRED, 1.0, 2.0)
 def model_with(tiny_model):
     """A model that is never run, with thresholds of the test's own."""
 
-    def make(**changes):
+    def make(decision=None, **changes):
         metadata = tiny_model().metadata
         thresholds = Thresholds(**changes)
-        metadata = metadata.model_copy(update={"thresholds": thresholds})
+        metadata = metadata.model_copy(
+            update={"thresholds": thresholds, "decision": decision or Decision()}
+        )
         return Model(metadata, "a" * 64, Path("tiny.onnx"), 1, session=None)
 
     return make
@@ -222,3 +227,40 @@ def test_an_answer_says_of_which_slice_and_by_which_model(model_with):
         "series": "1.2",
     }
     assert finding.model.model_dump() == {"name": "tiny", "version": "1.2", "sha256": "a" * 64}
+
+
+def test_a_picture_that_looks_like_a_brain_is_not_rejected_for_being_far_away(model_with):
+    """Another sequence or scanner is for a person to read, not to be sent away."""
+    facts = facts_of(scan().pixels)
+    size = len(facts)
+    gate = PictureGate(
+        facts=tuple(fact.value for fact in FACTS),
+        centre=tuple(facts),
+        scale=(1.0,) * size,
+        weights=(1.0,),
+        means=((0.0,) * size,),
+        whitening=(tuple(np.eye(size)[np.triu_indices(size)]),),
+        offset=0.5 * size * float(np.log(2 * np.pi)),
+        low=tuple(facts - 1),
+        high=tuple(facts + 1),
+        uncertain=1.0,
+        rejected=2.0,
+    )
+    far = {"novelty_uncertain": 1.0, "novelty_rejected": 2.0}
+    known = model_with(**far, decision=Decision(picture=gate))
+    finding = decide(scan(), (), outputs(0.0, 1.0, 0, 0, novelty=5.0), known)
+    assert finding.status is Status.UNCERTAIN
+    assert finding.unlikeness == pytest.approx(0, abs=1e-6)
+    odd = gate.model_copy(update={"centre": tuple(facts + 5)})
+    known = model_with(**far, decision=Decision(picture=odd))
+    assert decide(scan(), (), outputs(0.0, 1.0, 0, 0), known).status is Status.REJECTED
+
+
+def test_a_tumor_whose_evidence_lies_at_the_border_is_uncertain(model_with):
+    known = model_with(decision=Decision(frame_energy=0.5))
+    answered = outputs(0.0, 1.0, 0, 0)
+    border = np.zeros((1, 4, 9, 9), np.float32)
+    border[:, 1, 0] = 5.0
+    finding = decide(scan(), (), replace(answered, heatmap=border), known)
+    assert [reason.code for reason in finding.reasons] == ["frame_energy"]
+    assert finding.status is Status.UNCERTAIN

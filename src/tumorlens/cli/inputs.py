@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import typer
 
 from tumorlens.cli import progress
 from tumorlens.cli.guard import tell
 from tumorlens.cli.writers import Format
+from tumorlens.decide.conformal import at_coverage
+from tumorlens.errors import ModelIncompatible
 from tumorlens.model.registry import installed_models
 from tumorlens.report.words import one_line
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
     from tumorlens.analysis import Answer, Found
     from tumorlens.errors import ScanError
+    from tumorlens.model.run import Model
 
 # The names of the limits in Python, which errors tell, and on the command line.
 LIMIT_OPTIONS = {
@@ -30,6 +36,20 @@ LIMIT_OPTIONS = {
 def model_names() -> list[str]:
     """The names of the installed models, for the shell to complete."""
     return [model.name for model in installed_models()]
+
+
+def covering(model: Model, coverage: float | None) -> Model:
+    """A model with prediction sets of another coverage; the same one if None.
+
+    Raises:
+        typer.BadParameter: Its file holds no limits for this coverage.
+    """
+    if coverage is None:
+        return model
+    try:
+        return replace(model, metadata=at_coverage(model.metadata, coverage))
+    except ModelIncompatible as error:
+        raise typer.BadParameter(str(error), param_hint="'--coverage'") from None
 
 
 def display_for(

@@ -84,6 +84,11 @@ def _record(inspection: Inspection) -> dict[str, object]:
             "positive": list(metadata.positive),
             "licence": metadata.licence,
             "metrics": [metric.model_dump(mode="json") for metric in metadata.metrics],
+            "operating_point": (
+                None
+                if metadata.decision.operating is None
+                else metadata.decision.operating.model_dump(mode="json")
+            ),
         }
     return record
 
@@ -97,6 +102,13 @@ def _print(inspections: Sequence[Inspection]) -> None:
         if inspection.metadata is not None and inspection.metadata.metrics:
             console.print(f"\nMeasured on {inspection.model.name}:", markup=False)
             console.print(_figures(inspection.metadata.metrics))
+        if inspection.metadata is not None and (point := inspection.metadata.decision.operating):
+            kept = "" if point.specificity is None else f", specificity {point.specificity:.3f}"
+            console.print(
+                f'"no tumor" at or below a tumor probability of {point.threshold:.4f}: on '
+                f"{point.on} sensitivity {point.sensitivity:.3f}{kept}",
+                markup=False,
+            )
 
 
 def _table(inspections: Sequence[Inspection]) -> Table:

@@ -9,7 +9,7 @@ import typer
 
 from tumorlens.analysis import answer_found, find
 from tumorlens.cli.guard import ExitCode, tell
-from tumorlens.cli.inputs import display_for, model_names, share, tell_scan_error
+from tumorlens.cli.inputs import covering, display_for, model_names, share, tell_scan_error
 from tumorlens.cli.pictures import pictures_in
 from tumorlens.cli.tally import Tally
 from tumorlens.cli.writers import Format, writer_for
@@ -77,6 +77,15 @@ def predict(
     plane: Annotated[
         Plane, typer.Option(help="Which slices of a NIfTI volume are answered.")
     ] = Plane.AUTO,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.99,
+            help="Share of cases whose prediction set should hold the true class.",
+            show_default="as the model says",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="Slices at a time.", show_default="the cores"),
@@ -105,7 +114,7 @@ def predict(
         max_zip_ratio=limit_zip_ratio,
     )
     found = _inputs(paths or [], limits, phantom=phantom)
-    loaded = load_model(model, threads=threads)
+    loaded = covering(load_model(model, threads=threads), coverage)
     pictures = None if overlay is None else pictures_in(overlay, opacity)
     writer = writer_for(form, loaded.metadata.classes)
     tally = Tally()

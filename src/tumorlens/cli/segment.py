@@ -9,7 +9,7 @@ import typer
 
 from tumorlens.analysis import answer_found, find
 from tumorlens.cli.guard import ExitCode, tell
-from tumorlens.cli.inputs import display_for, model_names, share, tell_scan_error
+from tumorlens.cli.inputs import covering, display_for, model_names, share, tell_scan_error
 from tumorlens.cli.segment_files import files_in
 from tumorlens.cli.tally import Tally
 from tumorlens.cli.writers import Format, size_writer_for
@@ -94,6 +94,15 @@ def segment(
     plane: Annotated[
         Plane, typer.Option(help="Which slices of a NIfTI volume are answered.")
     ] = Plane.AUTO,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.99,
+            help="Share of cases whose prediction set should hold the true class.",
+            show_default="as the model says",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="Slices at a time.", show_default="the cores"),
@@ -121,7 +130,7 @@ def segment(
         max_frames=limit_frames,
         max_zip_ratio=limit_zip_ratio,
     )
-    loaded = _segmenter(model, threads, level)
+    loaded = covering(_segmenter(model, threads, level), coverage)
     files = None if out is None else files_in(out, opacity)
     writer = size_writer_for(form, loaded.metadata.classes)
     tally = Tally()

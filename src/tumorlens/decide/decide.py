@@ -9,8 +9,8 @@ from tumorlens.decide.alarm import frame_energy, judge_frame
 from tumorlens.decide.conformal import prediction_set
 from tumorlens.decide.finding import Finding, ModelInfo, Reason, ScanInfo, Status
 from tumorlens.decide.gate import judge_novelty, judge_quality
-from tumorlens.decide.picture import judge_picture
-from tumorlens.decide.verdict import Verdict
+from tumorlens.decide.picture import judge_score, picture_score
+from tumorlens.decide.verdict import PASSED, Verdict
 from tumorlens.decide.words import class_words, percent
 from tumorlens.scan.facts import facts_of
 
@@ -58,10 +58,11 @@ def decide(
             raise ValueError(msg)
         return _finding(scan, model, Status.REJECTED, quality.reasons)
     numbers = _Numbers.of(outputs, model.metadata)
-    gates = (quality, *_judged_likeness(scan, numbers.novelty, model.metadata))
+    likeness = _Likeness.of(scan, model.metadata)
+    gates = (quality, *_judged_likeness(likeness, numbers.novelty, model.metadata))
     reasons = tuple(reason for gate in gates for reason in gate.reasons)
     if Status.REJECTED in [gate.status for gate in gates]:
-        return _finding(scan, model, Status.REJECTED, reasons, numbers)
+        return _finding(scan, model, Status.REJECTED, reasons, numbers, likeness.score)
     answer = numbers.answer(model.metadata)
     reasons += tuple(_threshold_doubts(numbers, answer, model.metadata))
     reasons += tuple(_set_doubts(numbers, answer, model.metadata))
@@ -69,7 +70,8 @@ def decide(
         shown = model.metadata.classes.index(numbers.tumor_kind)
         share = frame_energy(outputs.heatmap[0], shown)
         reasons += judge_frame(share, model.metadata.decision.frame_energy).reasons
-    return _finding(scan, model, Status.UNCERTAIN if reasons else answer, reasons, numbers)
+    status = Status.UNCERTAIN if reasons else answer
+    return _finding(scan, model, status, reasons, numbers, likeness.score)
 
 
 def model_info(model: Model) -> ModelInfo:
@@ -146,20 +148,35 @@ class _Numbers:
         return Status.UNCERTAIN
 
 
-def _judged_likeness(scan: Scan, novelty: float, metadata: ModelMetadata) -> tuple[Verdict, ...]:
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """What the picture gate says, and the score that it says it of; None where there is no gate."""
+
+    verdict: Verdict
+    score: float | None = None
+
+    @classmethod
+    def of(cls, scan: Scan, metadata: ModelMetadata) -> _Likeness:
+        gate = metadata.decision.picture
+        if gate is None:
+            return cls(PASSED)
+        facts = facts_of(scan.pixels)
+        score = picture_score(facts, gate)
+        return cls(judge_score(score, facts, gate), score)
+
+
+def _judged_likeness(
+    looks: _Likeness, novelty: float, metadata: ModelMetadata
+) -> tuple[Verdict, ...]:
     """What the picture's own facts and its novelty say, the facts first.
 
     A picture that looks like a brain MRI is one, however far it is from the training data: another
     sequence, another scanner. Then novelty only makes the answer uncertain.
     """
     far = judge_novelty(novelty, metadata.thresholds)
-    gate = metadata.decision.picture
-    if gate is None:
-        return (far,)
-    looks = judge_picture(facts_of(scan.pixels), gate)
-    if looks.status is None and far.status is Status.REJECTED:
+    if looks.score is not None and looks.verdict.status is None and far.status is Status.REJECTED:
         far = Verdict(Status.UNCERTAIN, far.reasons)
-    return looks, far
+    return looks.verdict, far
 
 
 def _threshold_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:
@@ -200,6 +217,7 @@ def _finding(
     status: Status,
     reasons: tuple[Reason, ...],
     numbers: _Numbers | None = None,
+    unlikeness: float | None = None,
 ) -> Finding:
     """The Finding; without numbers, of a slice that the network did not see."""
     known: dict[str, object] = {}
@@ -211,6 +229,7 @@ def _finding(
             "probabilities": rounded,
             "prediction_set": numbers.kept or (),
             "novelty": round(numbers.novelty, DECIMALS),
+            "unlikeness": None if unlikeness is None else round(unlikeness, DECIMALS),
         }
     return Finding.model_validate(
         {

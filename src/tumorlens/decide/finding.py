@@ -170,6 +170,8 @@ class Finding(BaseModel):
         prediction_set: The classes that cannot be ruled out at the model's coverage; empty where
             the model carries no conformal quantiles or nothing fits.
         novelty: Distance from the training data, in the model's own unit.
+        unlikeness: How little the picture itself looks like a brain MRI, in nats; 0 is most
+            ordinary. None where the model's file does not say what one looks like.
         reasons: Why the answer is rejected or uncertain; empty for the other two.
         measurements: Size of what is marked, for models that give a mask; None where the answer
             is neither tumor nor no tumor, since then nothing is marked or known to be absent.
@@ -191,6 +193,7 @@ class Finding(BaseModel):
     probabilities: dict[str, Fraction] = {}
     prediction_set: tuple[str, ...] = ()
     novelty: float | None = None
+    unlikeness: float | None = None
     reasons: tuple[Reason, ...] = ()
     measurements: Measurements | None = None
     heatmap_class: str | None = None

@@ -76,7 +76,11 @@ def judge_picture(facts: Facts, gate: PictureGate | None) -> Verdict:
     """
     if gate is None:
         return PASSED
-    score = picture_score(facts, gate)
+    return judge_score(picture_score(facts, gate), facts, gate)
+
+
+def judge_score(score: float, facts: Facts, gate: PictureGate) -> Verdict:
+    """`judge_picture` of a picture whose score is known."""
     for status, limit, what in (
         (Status.REJECTED, gate.rejected, "does not look like a brain MRI"),
         (Status.UNCERTAIN, gate.uncertain, "is an unusual picture of a brain"),

@@ -1,6 +1,7 @@
 """If these fail, a file carries limits that its held-out images do not support."""
 
 import base64
+import functools
 
 import numpy as np
 import pytest
@@ -171,10 +172,15 @@ class TestLimits:
         assert found == pytest.approx(0.99)
 
 
+@functools.cache
+def drawn_heads():
+    return np.array([facts_of(draw_phantom(seed, size=64).pixels) for seed in range(100)])
+
+
 class TestPictureGate:
     @pytest.fixture
     def heads(self):
-        return np.array([facts_of(draw_phantom(seed, size=64).pixels) for seed in range(100)])
+        return drawn_heads()
 
     def test_other_heads_pass_and_what_is_no_head_is_rejected(self, heads):
         parts = np.arange(100) % 5

@@ -1,0 +1,129 @@
+"""If these fail, a calibrated file answers otherwise than its limits were fitted for."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from tumorlens.analysis import analyze_one
+from tumorlens.data import manifest
+from tumorlens.data.split import split
+from tumorlens.decide.finding import Status
+from tumorlens.errors import DatasetError, ModelIncompatible
+from tumorlens.model.format import DataSource
+from tumorlens.model.load import load_file
+from tumorlens.model.registry import BUNDLED
+from tumorlens.scan import draw_phantom
+from tumorlens.train.decision import fit
+from tumorlens.train.decision.fit import calibrate_file
+from tumorlens.train.decision.graph import embed, pooled_features, soften
+from tumorlens.train.decision.neighbours import Projection
+from tumorlens.train.decision.probabilities import Softening
+from tumorlens.train.recipe import load_recipe
+
+
+@pytest.fixture
+def trained(drawn_root, tiny_model, tmp_path, monkeypatch):
+    """Makes a model file that says that it was trained on the drawn set."""
+    monkeypatch.setattr(fit, "FEWEST_HELD_OUT", 8)
+
+    def make(**settings):
+        given = [f"{name.replace('__', '.')}={value}" for name, value in settings.items()]
+        recipe = load_recipe("mobilenetv2-4class", ["data.sources=['drawn']", *given])
+        entries = split([drawn_root / "drawn"], by=recipe.data.split, seed=recipe.seed).entries
+        learnt = [one for one in entries if one.fold != recipe.data.test_fold]
+        tiny = tiny_model()
+        source = DataSource(
+            name="drawn", images=len(learnt), licence="none", citation="drawn",
+            manifest_sha256=manifest.hash_by_source(learnt)["drawn"],
+        )  # fmt: skip
+        tiny.metadata = tiny.metadata.model_copy(
+            update={"recipe": recipe.model_dump(mode="json"), "data": (source,)}
+        )
+        return load_file(tiny.save(tmp_path / "tiny.onnx"), threads=1)
+
+    return make
+
+
+def test_a_model_gets_all_that_its_held_out_images_support(trained, drawn_root, tmp_path):
+    found = calibrate_file(trained(fit__refit="false"), drawn_root, tmp_path / "new.onnx")
+    loaded = load_file(tmp_path / "new.onnx", threads=1)
+    decision = loaded.metadata.decision
+    assert decision == found.metadata.decision
+    assert decision.operating.sensitivity >= 0.97
+    assert loaded.metadata.thresholds.no_tumor == decision.operating.threshold
+    assert {one.name for one in decision.reference} == {
+        "novelty", "tumor_probability", "unlikeness",
+    }  # fmt: skip
+    assert [one.source for one in decision.calibration] == ["drawn"]
+    assert len(decision.conformal) == 50
+    noise = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    finding = analyze_one(noise, model=loaded)
+    assert finding.status is Status.REJECTED
+    assert finding.unlikeness > decision.picture.rejected
+    assert "picture" in [reason.code for reason in finding.reasons]
+
+
+def test_what_was_learnt_from_is_not_calibrated_on(trained, drawn_root, tmp_path):
+    model = trained(fit__refit="true")
+    found = calibrate_file(model, drawn_root, tmp_path / "new.onnx")
+    assert found.metadata.thresholds == model.metadata.thresholds
+    assert found.metadata.decision.conformal == ()
+    assert found.metadata.decision.picture is not None
+    assert "learnt from" in found.notes[0]
+    picture = draw_phantom(0, size=64).pixels[None, None]
+    again = load_file(tmp_path / "new.onnx", threads=1)
+    np.testing.assert_allclose(again.run(picture).probabilities, model.run(picture).probabilities)
+
+
+def test_a_file_is_calibrated_once(trained, drawn_root, tmp_path):
+    calibrate_file(trained(fit__refit="false"), drawn_root, tmp_path / "new.onnx")
+    with pytest.raises(ModelIncompatible, match="calibrated before"):
+        calibrate_file(load_file(tmp_path / "new.onnx"), drawn_root, tmp_path / "newer.onnx")
+
+
+def test_too_few_held_out_images_are_refused(trained, drawn_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "FEWEST_HELD_OUT", 9)
+    with pytest.raises(DatasetError, match="validation fold holds 8 images"):
+        calibrate_file(trained(), drawn_root, tmp_path / "new.onnx")
+    assert not (tmp_path / "new.onnx").exists()
+
+
+@pytest.mark.skipif(not BUNDLED.is_dir(), reason="no model is bundled with this checkout")
+class TestGraph:
+    @pytest.fixture
+    def proto(self):
+        return onnx.load(next(BUNDLED.glob("*.onnx")))
+
+    def test_probabilities_and_heatmaps_are_softened_together(self, proto):
+        picture = draw_phantom(3, tumor="glioma", size=224).pixels[None, None]
+        before = run(proto, picture)
+        softening = Softening(2.0, (0.0, 0.3, -0.2, 0.1))
+        soften(proto, softening)
+        after = run(proto, picture)
+        expected = softening.of(before["probabilities"].astype(np.float64))
+        np.testing.assert_allclose(after["probabilities"], expected, atol=1e-5)
+        np.testing.assert_allclose(after["heatmap"], before["heatmap"] / 2, rtol=1e-4, atol=1e-4)
+
+    def test_the_embedding_is_the_projection_of_the_features(self, proto):
+        feature = pooled_features(proto)
+        chance = np.random.default_rng(0)
+        directions = chance.normal(size=(1280, 4))
+        embed(proto, feature, Projection(chance.normal(size=1280), directions))
+        one = draw_phantom(3, size=224).pixels
+        pictures = np.stack([one, one[::-1], one])[:, None].astype(np.float32)
+        found = run(proto, pictures)["embedding"]
+        assert found.shape == (3, 4)
+        np.testing.assert_allclose(found[0], found[2], atol=1e-4)
+        assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+def test_a_graph_without_features_has_none_to_compare_by(tiny_model):
+    assert pooled_features(tiny_model().graph()) is None
+
+
+def run(proto, pictures):
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    given = session.run(names, {"image": np.ascontiguousarray(pictures)})
+    return dict(zip(names, given, strict=True))
