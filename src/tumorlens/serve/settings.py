@@ -53,7 +53,8 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """The settings of the service; see `load_settings`.
 
-    The description of each field is its documentation: docs/reference/settings.md is made of it.
+    The description of each field is its documentation: docs/reference/configuration.md is made of
+    them.
     """
 
     model_config = SettingsConfigDict(
