@@ -21,6 +21,7 @@ from tumorlens.model.registry import load_model
 from tumorlens.scan import draw_phantom
 from tumorlens.serve.app import create_app
 from tumorlens.serve.settings import Settings
+from tumorlens.serve.store import database
 
 API = "/api/v1"
 START_SECONDS = 60
@@ -56,6 +57,12 @@ def masked_model(tiny_model, tmp_path_factory):
 def model(tiny_model_path):
     """The tiny model, loaded."""
     return load_model(tiny_model_path, threads=1)
+
+
+@pytest.fixture(autouse=True)
+def hasty_disk(monkeypatch):
+    """Databases of this process do not wait for the disk; those that are killed are others."""
+    monkeypatch.setattr(database, "SQLITE_SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture

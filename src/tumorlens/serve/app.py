@@ -67,7 +67,6 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        root_path=settings.root_path,
         openapi_url=f"{api.PREFIX}/openapi.json",
         # Their pages load scripts from elsewhere, which nothing here does.
         docs_url=None,

@@ -82,6 +82,8 @@ class Guardrails:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._settings.root_path:
+            scope["root_path"] = self._settings.root_path
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         token = REQUEST_ID.set(request_id)

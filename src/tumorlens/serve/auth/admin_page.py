@@ -60,7 +60,7 @@ def audit_page(
         "entries": found.items,
         "total": found.total,
         "number": number,
-        "pages": max(1, -(-found.total // ENTRIES_A_PAGE)),
+        "last": max(1, -(-found.total // ENTRIES_A_PAGE)),
         "people": accounts.all(),
         "actions": [one.value for one in Action],
         "asked": {"user_id": user_id, "action": action, "target": target},

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 from tumorlens.errors import AccountError
 
 LONGEST_NAME = 64
-# No space at either end, and nothing that a table, a log or a page would take for its own.
-NAME_PATTERN = r"^[\w](?:[\w .@+-]{0,62}[\w])?$"
-_NAME = re.compile(NAME_PATTERN)
+# Unicode categories of letters, the marks that go with them, and digits.
+_LETTERS, _MARKS = ("L", "N"), ("L", "M", "N")
+_OTHERS = frozenset(" _.@+-")
 
 
 def clean_name(text: str) -> str:
@@ -20,7 +19,7 @@ def clean_name(text: str) -> str:
         AccountError: It holds other than letters, digits, spaces and ``_ . @ + -``, or is too long.
     """
     name = unicodedata.normalize("NFKC", text.strip())
-    if not _NAME.fullmatch(name):
+    if not _is_name(name):
         msg = (
             f"{text[:LONGEST_NAME]!r} cannot be a name: take letters, digits, spaces and _ . @ + -"
             f", {LONGEST_NAME} at most, a letter or digit at both ends."
@@ -32,3 +31,13 @@ def clean_name(text: str) -> str:
 def name_key(text: str) -> str:
     """Equal for names that differ in capitals or in how a letter is composed."""
     return unicodedata.normalize("NFKC", text.strip()).casefold()[:LONGEST_NAME]
+
+
+def _is_name(name: str) -> bool:
+    if not 0 < len(name) <= LONGEST_NAME:
+        return False
+    kinds = [unicodedata.category(letter)[0] for letter in name]
+    is_inside = all(
+        kind in _MARKS or letter in _OTHERS for letter, kind in zip(name, kinds, strict=True)
+    )
+    return is_inside and kinds[0] in _LETTERS and kinds[-1] in _MARKS

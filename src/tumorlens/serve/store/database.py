@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Seconds that a writer waits for another one's transaction, and a request for a connection.
 LOCK_SECONDS = 30
 POOL_SIZE = 8
+# SQLite acknowledges a commit when the disk has it, not when the system has been told to write it.
+SQLITE_SYNCHRONOUS = "FULL"
 # Any number will do, as long as nothing else that shares the database uses it for a lock.
 MIGRATION_LOCK = 0x7E0_1E75
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -181,7 +183,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin_sqlite`
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA synchronous={SQLITE_SYNCHRONOUS}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA secure_delete=ON")  # what is purged is overwritten
     cursor.close()
