@@ -138,7 +138,7 @@ def test_a_start_that_failed_does_not_bind_the_next_one(drawn_root, small_recipe
 
 def test_a_wrong_weight_file_is_told_before_anything_else(drawn_root, small_recipe, tmp_path):
     (tmp_path / "weights.h5").write_bytes(b"nonsense")
-    with pytest.raises(ModelCorrupt, match="not a Keras weight file"):
+    with pytest.raises(ModelCorrupt, match="not a Keras model: it is neither HDF5"):
         train(
             small_recipe(), drawn_root, tmp_path / "run",
             init=tmp_path / "weights.h5", device=torch.device("cpu"), watcher=Display(),
