@@ -17,6 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from tests.serve import postgres
 from tumorlens.model.registry import load_model
 from tumorlens.scan import draw_phantom
 from tumorlens.serve.app import create_app
@@ -44,6 +45,34 @@ def files(*contents: bytes, name: str = "scan.png") -> list[tuple[str, tuple[str
 def lesion() -> bytes:
     """A drawn slice with a tumor that the tiny model finds."""
     return png()
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """URL of a PostgreSQL server that is running for the tests."""
+    if postgres.programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with postgres.reachable_folder() as folder, postgres.running(folder) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """URL of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+    url = request.getfixturevalue("postgres_url")
+    return emptied(url)
+
+
+def emptied(url: str) -> str:
+    """The URL of a PostgreSQL server, after everything in its database has been dropped."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,8 @@ class AccountStore:
         with self._database.writing() as connection:
             made = self._database.insert(USERS).values(values)
             made = made.on_conflict_do_nothing(index_elements=["name_key"])
-            return bool(connection.execute(made).rowcount)
+            # psycopg does not count what an insertion makes.
+            return connection.execute(made.returning(UserRow.id)).one_or_none() is not None
 
     def accounts(self) -> list[Account]:
         """All accounts, by name."""
