@@ -253,7 +253,9 @@ def test_each_finding_comes_with_its_slice_for_those_who_draw_it(model, picture)
 
 
 @pytest.mark.parametrize(
-    "wrong", [b"bytes", 3, None, [None], [["a.png"]], io.BytesIO(b"a"), bytearray(b"a")], ids=repr
+    "wrong",
+    [b"bytes", 3, None, [None], [["a.png"]], io.BytesIO(b"a"), bytearray(b"a")],
+    ids=lambda wrong: type(wrong).__name__,
 )
 def test_what_is_no_input_is_told_with_what_is_one(model, wrong):
     with pytest.raises(TypeError, match="an input is a path, a Source, a Scan or an array"):
