@@ -21,6 +21,7 @@ PROGRAM = "tumorlens"
 COMMANDS = (
     "predict",
     "segment",
+    "explain",
     "models",
     "doctor",
     "serve",
@@ -31,6 +32,7 @@ COMMANDS = (
     "tune",
     "calibrate",
     "evaluate",
+    "monitor",
     "compare",
     "export",
     "import",
