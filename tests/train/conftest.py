@@ -115,6 +115,7 @@ TINY = (
     "network.stages=[{filters=4,batch_norm=true,dropout=0.1},{filters=8,batch_norm=true}]",
     "network.dense=[8]",
     "fit.batch=8",
+    "fit.precision=fp32",  # as in SMALL
 )
 
 

@@ -69,7 +69,8 @@ def test_there_and_back_is_the_identity(keras, name, suffix, tmp_path):
     side = 32 if name == "vgg16" else SIDE
     network, metadata = network_of(spec, side), metadata_of(spec, side)
     path = tmp_path / f"m{suffix}"
-    write_keras(network, TEMPERATURE, metadata, path)
+    found = write_keras(network, TEMPERATURE, metadata, path)
+    assert found.by_output["probabilities"] < 1e-4
     images = torch.from_numpy(pictures(side))
     with torch.inference_mode():
         features = network.features(images)

@@ -44,8 +44,10 @@ class Tolerance:
 SAME_GRAPH = Tolerance(probabilities=1e-4, evidence=1e-4)
 """32-bit float in another order of summation; logits are tens in size."""
 
-HALF_PRECISION = Tolerance(probabilities=0.02, evidence=0.05)
-"""16-bit float keeps 11 bits of each number; some fifty layers add up to a few thousandths."""
+HALF_PRECISION = Tolerance(probabilities=0.05, evidence=0.05)
+"""16-bit float keeps 11 bits of each number; some fifty layers add up to a few thousandths of the
+features, and on pictures between two classes to a few hundredths of a probability: a frozen
+MobileNetV2 with a hidden layer moves by up to 0.021 on drawn heads and noise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,10 +214,10 @@ def _write_safetensors(run: Run, metadata: ModelMetadata, made: Path) -> Differe
     return found
 
 
-def _write_keras(run: Run, metadata: ModelMetadata, made: Path) -> None:
+def _write_keras(run: Run, metadata: ModelMetadata, made: Path) -> Differences:
     from tumorlens.train.keras.writing import to_keras
 
-    to_keras(run, metadata, made)
+    return to_keras(run, metadata, made)
 
 
 def _proto(model: Model) -> onnx.ModelProto:
