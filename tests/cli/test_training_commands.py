@@ -150,7 +150,7 @@ def test_from_pictures_to_an_answer_of_ones_own_model(sets, killed_and_resumed, 
             ["train", "mobilenetv2-4class", "--data", ".", "--out", "x", "--set", "fit.epoch=1"],
             "fit.epoch",
         ),
-        (["export", "gone", "--out", "x.onnx"], "no training run"),
+        (["export", "gone", "--out", "x.onnx"], "gone"),
         (["evaluate", "gone.onnx", "--data", ".", "--out", "x"], "gone.onnx"),
     ],
 )
