@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 EPILOG = """
 **Examples**
 
-`tumorlens serve` answers on http://127.0.0.1:8000, for this machine alone.
+`tumorlens serve` answers on http://127.0.0.1:8000, for this machine alone; `tumorlens serve --open`
+also opens its page in a browser.
 
 `tumorlens serve --history --history-days 7` keeps findings and thumbnails for a week.
 
@@ -92,6 +93,9 @@ def serve(
     log_format: Annotated[
         str | None, typer.Option(help="json, or text for a person.", show_default="json")
     ] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Say where the page is, and open it in a browser.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any setting, as name=value; may be given several times."),
@@ -123,9 +127,10 @@ def serve(
     if show_settings:
         _show(loaded)
         return
+    from tumorlens.cli.open_page import open_page
     from tumorlens.serve.run import run
 
-    run(loaded)
+    run(loaded, ready=open_page if open_browser else None)
 
 
 def _show(settings: Settings) -> None:

@@ -16,6 +16,8 @@ from tumorlens.serve.protocol import timed_protocol
 from tumorlens.serve.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tumorlens.serve.settings import Settings
 
 BACKLOG = 2048
@@ -24,8 +26,12 @@ KEEP_ALIVE_SECONDS = 15
 _LOG = logging.getLogger("tumorlens.serve")
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
     """Listen until the process is told to stop (SIGTERM, SIGINT), then finish what was taken.
+
+    Args:
+        settings: Its settings.
+        ready: Called with the address of the first page once it can be opened.
 
     Raises:
         SettingsError: The settings are not safe, or the address cannot be listened on.
@@ -53,7 +59,7 @@ def run(settings: Settings) -> None:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    server = _Server(config, _address(settings, listener))
+    server = _Server(config, _address(settings, listener), ready)
     with listener:
         asyncio.run(server.serve(sockets=[listener]))
 
@@ -61,14 +67,18 @@ def run(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """Says where it listens."""
 
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, address: str, ready: Callable[[str], None] | None
+    ) -> None:
         super().__init__(config)
-        self._address = address
+        self._address, self._ready = address, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             _LOG.info("ready", extra={"fields": {"address": self._address}})
+            if self._ready is not None:
+                self._ready(self._address)
 
 
 def _listen(settings: Settings) -> socket.socket:
