@@ -11,8 +11,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY docs/reference/evaluation.json docs/reference/evaluation.json
 COPY src src
 RUN python -m venv /opt/tumorlens \
-    && /opt/tumorlens/bin/pip install ".[serve,postgres,nifti]" \
-    && /opt/tumorlens/bin/python -m compileall -q /opt/tumorlens/lib
+    && /opt/tumorlens/bin/pip install ".[serve,postgres,nifti]"
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="TumorLens" \

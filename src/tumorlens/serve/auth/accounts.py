@@ -13,7 +13,6 @@ from tumorlens.serve.auth.names import clean_name, name_key
 from tumorlens.serve.auth.passwords import Passwords
 from tumorlens.serve.auth.records import Account, Token
 from tumorlens.serve.people import Role, Scope, User
-from tumorlens.serve.store import AccountStore, AuditStore, SessionStore, TokenStore, TryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +65,15 @@ class Accounts:
         *,
         passwords: Passwords | None = None,
     ) -> None:
+        # A service without accounts starts without the libraries of the database.
+        from tumorlens.serve.store import (
+            AccountStore,
+            AuditStore,
+            SessionStore,
+            TokenStore,
+            TryStore,
+        )
+
         self._secret = secret
         self._passwords = passwords or Passwords(settings.password_min_length)
         self._accounts = AccountStore(database)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from tumorlens.serve.auth.names import name_key
 from tumorlens.serve.auth.records import Session
 from tumorlens.serve.people import User
-from tumorlens.serve.store import Brake
 
 if TYPE_CHECKING:
     from tumorlens.serve.auth.passwords import Passwords
     from tumorlens.serve.auth.records import Account
     from tumorlens.serve.auth.secret import Secret
     from tumorlens.serve.settings import Settings
-    from tumorlens.serve.store import AccountStore, SessionStore, TryStore
+    from tumorlens.serve.store import AccountStore, Brake, SessionStore, TryStore
 
 COOKIE_BYTES = 32
 SESSION = "session"
@@ -87,6 +86,8 @@ class Logins:
         sessions: SessionStore,
         tries: TryStore,
     ) -> None:
+        from tumorlens.serve.store import Brake  # as in accounts.py: only where there are accounts
+
         self._secret, self._passwords = secret, passwords
         self._accounts, self._sessions, self._tries = accounts, sessions, tries
         self._life = timedelta(hours=settings.session_hours)
