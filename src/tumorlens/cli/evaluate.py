@@ -43,6 +43,10 @@ masks, where the model gives them and the sets have them, into segmentation.json
 `tumorlens evaluate answers.csv --data sets/ --manifest manifest.csv --out evaluation/` measures
 whatever gave the answers: a line an image, its name and a column of probabilities for each class.
 
+`tumorlens evaluate tumorlens-v1 --data sets/ --evidence evidence/` measures everything that is
+published of a model (answers withheld, calibration, coverage, gate, maps, series, sources left out)
+into evidence.json, and writes the model card and the other pages from it.
+
 The manifest is built again from the sets that the model's recipe names, or read from
 `--manifest`. It must be the one that the model was trained with, or the command stops: otherwise
 training images could stand among the test images.
@@ -62,7 +66,22 @@ def evaluate(
         Path,
         typer.Option(help="The folder of the model's sets; for a model from elsewhere, a set."),
     ],
-    out: Annotated[Path, typer.Option(help="Where figures, tables, charts and the page go.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where figures, tables, charts and the page go.")
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Measure everything that is published of a model, and write pages."
+        ),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="With --evidence: a model that learnt from fewer sources; may be given again.",
+        ),
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
     ] = None,
@@ -88,6 +107,12 @@ def evaluate(
     from tumorlens.evaluate.made import made_of
     from tumorlens.evaluate.sides import sides
 
+    if evidence is not None:
+        _evidence(model, data, evidence, manifest or _of(run), unseen or (), also or ())
+        return
+    if out is None:
+        msg = "name the folder to write to with --out, or with --evidence"
+        raise typer.BadParameter(msg)
     display = Display()
     spacings = _spacings(pixel_mm or ())
     subject = _subject(model)
@@ -113,6 +138,41 @@ def evaluate(
     _save(result, subject, found, entries, probabilities, out)
     _show(OutputConsole(), result)
     display.say(f"{out / 'evaluation.html'} shows all of it, with the errors that it was surest of")
+
+
+def _evidence(
+    model: str,
+    data: Path,
+    folder: Path,
+    manifest: Path | None,
+    unseen: Sequence[str],
+    also: Sequence[str],
+) -> None:
+    """Measure everything that is published of a model, and write it."""
+    from contextlib import ExitStack
+
+    from tumorlens.cli.display import Display
+    from tumorlens.evaluate.evidence.gather import gather
+    from tumorlens.evaluate.evidence.write import write
+    from tumorlens.model.registry import load_model
+
+    display = Display()
+    subject = load_model(model, threads=1)
+    with ExitStack() as shown:
+        found = gather(
+            subject,
+            data,
+            manifest=manifest,
+            unseen=unseen,
+            also=[load_model(one, threads=1) for one in also],
+            counting=lambda what: shown.enter_context(display.counting(what)),
+        )
+    for path in write(found, subject, folder):
+        display.say(f"{path} written")
+
+
+def _of(run: Path | None) -> Path | None:
+    return None if run is None else run / "manifest.csv"
 
 
 def _subject(model: str) -> Model | Answers:
