@@ -1,5 +1,7 @@
 """If these fail, a mistyped setting trains something else than the user asked for."""
 
+import itertools
+
 import pytest
 
 from tumorlens.errors import DatasetError, RecipeError
@@ -164,3 +166,16 @@ def test_a_recipe_that_reproduces_a_network_says_what_its_authors_reported(name)
     recipe = load_recipe(name)
     assert recipe.reported.value > 0.5
     assert recipe.reported.on
+
+
+def test_a_recipe_drops_nothing_that_a_batch_norm_reads():
+    """Dropout spreads what a batch norm learns and not what it then answers by.
+
+    A network that does so is right on three images of four by a batch's statistics, and on every
+    second one by those that are in the file.
+    """
+    for name in recipe_names():
+        network = load_recipe(name).network
+        stages = network.stages if network is not None else ()
+        for before, after in itertools.pairwise(stages):
+            assert not (before.dropout and after.batch_norm), name
