@@ -240,3 +240,45 @@ def test_a_client_that_leaves_frees_its_room(client_of, lesion):
     with client_of() as client:
         asyncio.run(leave(client.app))
         assert client.app.state.service.room.used == 0
+
+
+def test_a_request_without_files_is_small_and_does_not_stall(client_of):
+    address = f"{API}/findings/{'0' * 32}/feedback"
+    body = b'{"verdict": "agree", "comment": "' + b"x" * 3000 + b'"}'
+    with client_of(max_body_bytes=2000, upload_idle_seconds=0.2) as client:
+        for content in (body, iter([body[:1500], body[1500:]])):
+            refused = client.put(address, content=content)
+            assert refused.status_code == 413
+            assert "2.0 KiB" in refused.json()["detail"]
+
+        async def stall() -> list[dict[str, object]]:
+            sent, asked = [], 0
+
+            async def receive():
+                nonlocal asked
+                asked += 1
+                if asked > 1:
+                    await asyncio.sleep(60)
+                return {"type": "http.request", "body": b"{", "more_body": True}
+
+            async def send_(message):
+                sent.append(message)
+
+            scope = {
+                "type": "http", "method": "PUT", "path": address, "query_string": b"",
+                "headers": [(b"host", b"testserver"), (b"content-type", b"application/json")],
+                "client": ("127.0.0.1", 1), "scheme": "http", "root_path": "",
+                "server": ("testserver", 80), "http_version": "1.1", "asgi": {"version": "3.0"},
+            }  # fmt: skip
+            await client.app(scope, receive, send_)
+            return sent
+
+        assert asyncio.run(stall())[0]["status"] == 408
+
+
+def test_an_upload_that_trickles_is_given_up(client_of, lesion, monkeypatch):
+    """A letter every few seconds would hold a place for as long as its sender likes."""
+    monkeypatch.setattr("tumorlens.serve.upload.SPEED_GRACE_SECONDS", 0.0)
+    with client_of(upload_min_bytes_per_second=10**12) as client:
+        refused = send(client, lesion)
+    assert (refused.status_code, refused.json()["type"]) == (408, "urn:tumorlens:too-slow")

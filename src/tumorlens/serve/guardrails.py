@@ -21,6 +21,7 @@ from tumorlens.serve.body import small_body
 from tumorlens.serve.logs import FIELDS, REQUEST_ID
 from tumorlens.serve.paths import route_path
 from tumorlens.serve.problems import ProblemError, problem_of, response_of
+from tumorlens.serve.settings import LOOPBACK_NAMES
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -89,6 +90,8 @@ class Guardrails:
         scope.setdefault("state", {})["request_id"] = request_id
         token = REQUEST_ID.set(request_id)
         start, seen = time.perf_counter(), _Seen()
+        # Other services of this machine have these names as well, and may not speak HTTPS.
+        is_local = _without_port(Headers(scope=scope).get("host", "")) in LOOPBACK_NAMES
 
         async def guarded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -97,7 +100,7 @@ class Guardrails:
                 headers[REQUEST_ID_HEADER] = request_id
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                if scope.get("scheme") == "https":
+                if scope.get("scheme") == "https" and not is_local:
                     headers.setdefault("Strict-Transport-Security", HSTS)
                 if route_path(scope).startswith(API_PREFIX):
                     headers.setdefault("Cache-Control", "no-store")

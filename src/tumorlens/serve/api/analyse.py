@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from tumorlens.errors import ScanError, TumorLensError
 from tumorlens.report.json_lines import ErrorRecord, error_record
@@ -169,7 +169,7 @@ async def _outcomes(
     try:
         files = await receive(request, settings, share)
         # The audit log may wait for the disk, which the event loop must not.
-        await asyncio.to_thread(note, request, service, user, Action.ANALYSE, sending.batch)
+        await run_in_threadpool(note, request, service, user, Action.ANALYSE, sending.batch)
         outcomes = answer(
             files,
             sending,

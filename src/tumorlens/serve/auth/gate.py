@@ -5,11 +5,11 @@ Plain ASGI, so that it stands before any route, reads no upload, and no route ca
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse
 
@@ -57,7 +57,7 @@ class Gate:
         request = Request(scope, receive)
         path = route_path(scope)
         accounts: Accounts = scope["app"].state.service.accounts
-        visitor = await asyncio.to_thread(_visitor_of, request, accounts)
+        visitor = await run_in_threadpool(_visitor_of, request, accounts)
         request.state.visitor = visitor
         request.state.user = None if visitor is None else visitor.user
         request.state.csrf_token = "" if visitor is None else visitor.csrf_token
