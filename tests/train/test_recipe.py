@@ -171,8 +171,8 @@ def test_a_recipe_that_reproduces_a_network_says_what_its_authors_reported(name)
 def test_a_recipe_drops_nothing_that_a_batch_norm_reads():
     """Dropout spreads what a batch norm learns and not what it then answers by.
 
-    A network that does so is right on three images of four by a batch's statistics, and on every
-    second one by those that are in the file.
+    A network that does so learns well by the statistics of a batch, and answers far worse by those
+    that are in its file.
     """
     for name in recipe_names():
         network = load_recipe(name).network
