@@ -97,13 +97,16 @@ def _is_answer(outcome: BaseException) -> bool:
     return isinstance(outcome, ScanError)
 
 
-def _found(files: Sequence[File], limits: Limits) -> Iterator[Found]:
+def _found(files: Sequence[File], limits: Limits) -> Iterator[Found] | deque[Found]:
+    """What there is to answer: looked for as it is asked for, or at hand already."""
     sources = [Source.from_bytes(one.name, one.data) for one in files]
     if len(files) == 1 and not is_zip(files[0].data):
-        return iter(sources)
+        return deque(sources)
     return find(sources, limits=limits)
 
 
-async def _next(found: Iterator[Found]) -> Found | None:
-    """The next file; looking for it may open a zip, so not in the event loop."""
+async def _next(found: Iterator[Found] | deque[Found]) -> Found | None:
+    """The next file; looking for it may open a zip, and that not in the event loop."""
+    if isinstance(found, deque):
+        return found.popleft() if found else None
     return await asyncio.to_thread(next, found, None)

@@ -81,7 +81,7 @@ LOCAL = User(id="", name="local", role=Role.ADMIN)
 """Who asks while nobody logs in."""
 
 
-def current_user(request: HTTPConnection) -> User:
+async def current_user(request: HTTPConnection) -> User:
     """Who asks: an account where there are accounts, else the local reader.
 
     A dependency of every route that touches findings.

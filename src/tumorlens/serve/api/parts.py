@@ -15,7 +15,9 @@ from tumorlens.serve.problems import MEDIA_TYPE, Problem, ProblemError
 from tumorlens.serve.service import Service
 
 
-def service_of(request: Request) -> Service:
+# This and `current_user` are coroutines, although they wait for nothing: FastAPI sends what is none
+# to a thread and back, for every request.
+async def service_of(request: Request) -> Service:
     """The running service."""
     service: Service = request.app.state.service
     return service
