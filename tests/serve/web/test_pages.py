@@ -3,16 +3,20 @@
 import csv
 import io
 import json
+import re
 import zipfile
 
+import numpy as np
 import pytest
 
 from tests.conftest import tiny_metadata
 from tests.serve.conftest import API, files, png
 from tumorlens.data.index import index
 from tumorlens.decide.finding import Status
+from tumorlens.explain.colour import colour_table
 from tumorlens.serve.records import Feedback, Verdict
 from tumorlens.serve.web.language import ENGLISH, LANGUAGES, translations
+from tumorlens.serve.web.pages import STATIC
 from tumorlens.serve.web.reviewed import label_of
 from tumorlens.serve.web.routes import local_path
 from tumorlens.serve.web.words import Words
@@ -101,6 +105,13 @@ def test_the_history_is_searched_and_parted_into_pages(keeping):
     assert (odd.status_code, "5 findings" in odd.text) == (200, True)
 
 
+def test_the_color_scale_is_that_of_the_evidence():
+    stops = re.findall(r'stop-color="#(\w{6})"', (STATIC / "evidence.svg").read_text())
+    table = np.rint(255 * colour_table()).astype(int)
+    places = np.linspace(0, len(table) - 1, len(stops)).round().astype(int)
+    assert stops == ["{:02x}{:02x}{:02x}".format(*table[place]) for place in places]
+
+
 class TestReviewedSet:
     """If these fail, what readers know is lost to training, or learnt wrongly."""
 
@@ -113,13 +124,12 @@ class TestReviewedSet:
         data = keeping.get("/export/reviewed.zip").content
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             archive.extractall(tmp_path)
-        samples = {one.path.name: one.label for one in index(tmp_path / "reviewed")}
-        agreed = found[0]["finding"]["label"]
-        assert list(samples.values()) == [agreed, "glioma"]
+        labels = [one.label for one in index(tmp_path / "reviewed")]
+        assert sorted(labels) == sorted([found[0]["finding"]["label"], "glioma"])
         with (tmp_path / "reviewed" / "index.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert rows[1]["comment"] == "'=1+1", "a spreadsheet would run it"
-        assert {row["patient"] for row in rows} == {""}
+            rows = {row["label"]: row for row in csv.DictReader(file)}
+        assert rows["glioma"]["comment"] == "'=1+1", "a spreadsheet would run it"
+        assert {row["patient"] for row in rows.values()} == {""}
 
     @pytest.mark.parametrize(
         ("status", "label", "verdict", "said", "expected"),

@@ -21,6 +21,8 @@ from tumorlens.serve.render import slice_png
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Buffer
+
     from tumorlens.serve.keep import Keeper, Kept
     from tumorlens.serve.people import User
     from tumorlens.serve.records import Feedback
@@ -55,28 +57,51 @@ class _Labelled:
     said: Feedback
 
 
-def reviewed_set(keeper: Keeper, user: User) -> bytes:
-    """The set as a zip; empty of pictures where nobody has given a label.
+class _Pipe(io.RawIOBase):
+    """Takes what is written until somebody fetches it, so that no set has to fit into memory."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        part = bytes(data)
+        self._written += part
+        return len(part)
+
+    def fetch(self) -> bytes:
+        written, self._written = bytes(self._written), bytearray()
+        return written
+
+
+def reviewed_set(keeper: Keeper, user: User) -> Iterator[bytes]:
+    """The set as a zip, in pieces; without pictures where nobody has given a label.
 
     Args:
         keeper: The history.
         user: Who asks; readers get their own findings, reviewers all.
 
+    Yields:
+        The next bytes of the zip.
+
     Raises:
         StoreError: The history cannot be asked.
     """
-    stream, table = io.BytesIO(), io.StringIO(newline="")
+    pipe, table = _Pipe(), io.StringIO(newline="")
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(COLUMNS)
     # PNG is compressed already.
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for number, one in enumerate(_labelled(keeper, user), start=1):
             name = f"images/{number:05d}.png"
             archive.writestr(f"{FOLDER}/{name}", slice_png(one.kept.picture))
             rows.writerow([_safe(cell) for cell in _cells(name, one)])
+            yield pipe.fetch()
         archive.writestr(f"{FOLDER}/index.csv", table.getvalue())
         archive.writestr(f"{FOLDER}/README.txt", README)
-    return stream.getvalue()
+    yield pipe.fetch()
 
 
 def label_of(status: Status, label: str | None, said: Feedback) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from tumorlens.serve.api.parts import ServiceDep, UserDep, note
 from tumorlens.serve.audit import Action
@@ -20,11 +21,12 @@ from tumorlens.serve.web.view import answer, words_of
 router = APIRouter(include_in_schema=False)
 SIDES = 2
 SECONDS_A_MINUTE = 60
+_IDENTIFIER = re.compile("[0-9a-f]{32}")
 _BY_CODE = {one.code: one for one in LANGUAGES}
 
 
 def _asked(finding_id: str, service: ServiceDep, user: UserDep) -> Kept | None:
-    return service.keeper.get(finding_id, user)
+    return service.keeper.get(finding_id, user) if _IDENTIFIER.fullmatch(finding_id) else None
 
 
 AskedDep = Annotated[Kept | None, Depends(_asked)]
@@ -79,7 +81,7 @@ def compare(
     finding_ids: Annotated[list[str] | None, Query(alias="id")] = None,
 ) -> Response:
     """Two findings beside each other."""
-    found = [service.keeper.get(one, user) for one in (finding_ids or [])[:SIDES]]
+    found = [_asked(one, service, user) for one in (finding_ids or [])[:SIDES]]
     kept = [one for one in found if one is not None]
     if len(kept) < SIDES:
         return page(request, "missing.html", status=HTTPStatus.NOT_FOUND)
@@ -113,7 +115,7 @@ def reviewed(request: Request, service: ServiceDep, user: UserDep) -> Response:
     from tumorlens.serve.web.reviewed import reviewed_set
 
     note(request, service, user, Action.REPORT, "")
-    return Response(
+    return StreamingResponse(
         reviewed_set(service.keeper, user),
         media_type="application/zip",
         headers={
