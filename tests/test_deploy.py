@@ -231,6 +231,14 @@ class TestConfigurationPage:
         )
 
 
+def test_the_figures_that_are_to_be_watched_are_there():
+    page = (ROOT / "docs" / "how-to" / "operate.md").read_text()
+    named = set(re.findall(r"tumorlens_[a-z_]+", page))
+    assert len(named) > 8
+    source = (ROOT / "src" / "tumorlens" / "serve" / "metrics.py").read_text()
+    assert {name for name in named if f'"{name}"' not in source} == set()
+
+
 def test_the_image_has_what_the_project_needs_to_build():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     sent = (ROOT / ".dockerignore").read_text()
