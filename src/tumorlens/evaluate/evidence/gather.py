@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,6 @@ from tumorlens.train.export.chance import randomised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tumorlens.evaluate.evaluation import Evaluation
     from tumorlens.evaluate.sides import Sides
@@ -287,7 +287,7 @@ def _series(model: Model, folder: Path) -> list[SeriesAnswer]:
         return []
     found: dict[str, list[Finding]] = {}
     for outcome in analyze(folder, model=model):
-        if isinstance(outcome, Finding) and "mask" not in outcome.scan.source.rsplit("/", 1)[-1]:
+        if isinstance(outcome, Finding) and "mask" not in Path(outcome.scan.source).name.lower():
             key = outcome.scan.series or outcome.scan.source
             found.setdefault(key, []).append(outcome)
     answers = []
