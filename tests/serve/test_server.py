@@ -102,11 +102,12 @@ def test_what_was_taken_is_answered_before_it_stops_and_the_log_is_json(start_se
 
 def log_in(url: str, **headers: str) -> httpx.Response:
     """Log ada in over a real connection."""
-    page = httpx.get(f"{url}/login", headers=headers)
+    page = httpx.get(f"{url}/login", headers=headers, timeout=60)
     (token,) = re.findall(r'name="csrf_token" value="([0-9a-f]{64})"', page.text)
     form = {"csrf_token": token, "name": "ada", "password": "correct horse battery staple"}
     cookies = "; ".join(one.split(";")[0] for one in page.headers.get_list("set-cookie"))
-    return httpx.post(f"{url}/login", data=form, headers=headers | {"Cookie": cookies})
+    sent = headers | {"Cookie": cookies}
+    return httpx.post(f"{url}/login", data=form, headers=sent, timeout=60)
 
 
 @pytest.fixture
