@@ -1,11 +1,12 @@
 """How long training takes, beside the same recipe in plain Keras in the same run.
 
-    python benchmarks/training.py [--epochs 10] [--json FILE]
+    python benchmarks/training.py [--epochs 10] [--json FILE] [--write]
 
-Prints a Markdown table. The recipe is ``mobilenetv2-binary``: a frozen MobileNetV2 and one sigmoid
-unit, augmented images, 10 epochs. Both sides learn from the same images of one manifest, made
-beforehand, and validate on the same; every time is that of a whole process on two threads, imports
-and reading included, and memory is its peak of resident memory. The images are those of
+Prints a Markdown table; ``--write`` puts it into docs/reference/benchmarks.md. The recipe is
+``mobilenetv2-binary``: a frozen MobileNetV2 and one sigmoid unit, augmented images, 10 epochs. Both
+sides learn from the same images of one manifest, made beforehand, and validate on the same; every
+time is that of a whole process on two threads, imports and reading included, and memory is its peak
+of resident memory. The ratio is that of processor times. The images are those of
 ``$TUMORLENS_DATA/navoneel`` and the weights those in ``$TUMORLENS_WEIGHTS``; without them, drawn
 heads and weights made by chance, which take as long and learn less.
 """
@@ -35,6 +36,8 @@ DRAWN = {"no": 98, "yes": 155}
 
 THREADS = "2"
 PEER = Path(__file__).with_name("keras_peer.py")
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
+BEGIN, END = "<!-- training -->\n", "<!-- end of training -->"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Row:
     Attributes:
         what: Who trained.
         seconds: Wall time of the whole process.
+        busy: Processor time of it, over all threads, which other programs hardly lengthen.
         megabytes: Peak resident memory.
         loss: Validation loss of the best epoch.
         accuracy: Its validation accuracy.
@@ -51,6 +55,7 @@ class Row:
 
     what: str
     seconds: float
+    busy: float
     megabytes: float
     loss: float
     accuracy: float
@@ -61,7 +66,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=10, help="passes over the images")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--write", action="store_true", help="put the table into the docs")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         root, weights = data_root(folder), weight_file(folder)
@@ -75,7 +82,11 @@ def main() -> None:
             keras(folder, root, manifest, weights, options.epochs),
         ]
         images = sum(1 for _ in manifest.open(encoding="utf-8")) - 1
-    show(rows, images, options.epochs, drawn=root == folder)
+    origin = "drawn heads, weights by chance" if root == folder else "navoneel, ImageNet weights"
+    text = table(rows, f"{images} images ({origin}), {options.epochs} epochs", load)
+    print(text)
+    if options.write:
+        write(text)
     if options.json:
         options.json.write_text(
             json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8"
@@ -113,8 +124,11 @@ def weight_file(folder: Path) -> Path:
     return made
 
 
-def finished(arguments: list[str]) -> tuple[float, float]:
-    """Run Python with some arguments to its end: wall seconds, and peak resident memory in MB.
+def finished(arguments: list[str]) -> tuple[float, float, float]:
+    """Run Python with some arguments to its end.
+
+    Returns:
+        Wall seconds, seconds of processors, and peak resident memory in MB.
 
     Raises:
         RuntimeError: It failed; with what it said.
@@ -132,7 +146,7 @@ def finished(arguments: list[str]) -> tuple[float, float]:
             said.seek(0)
             msg = f"{' '.join(arguments)} ended with {process.returncode}: {said.read().decode()}"
             raise RuntimeError(msg)
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def ours(
@@ -146,12 +160,12 @@ def ours(
     ]  # fmt: skip
     for setting in (f"fit.epochs={epochs}", f"fit.views={epochs}", *settings):
         arguments += ["--set", setting]
-    seconds, megabytes = finished(arguments)
+    seconds, busy, megabytes = finished(arguments)
     with (out / "select" / "curves.csv").open(newline="", encoding="utf-8") as file:
         best = min(csv.DictReader(file), key=lambda line: float(line["validation_loss"]))
     loss, accuracy = float(best["validation_loss"]), float(best["validation_accuracy"])
     what = f"`tumorlens train {RECIPE}`, {', '.join(f'`{setting}`' for setting in settings)}"
-    return Row(what, seconds, megabytes, loss, accuracy)
+    return Row(what, seconds, busy, megabytes, loss, accuracy)
 
 
 def keras(folder: Path, root: Path, manifest: Path, weights: Path, epochs: int) -> Row:
@@ -160,28 +174,43 @@ def keras(folder: Path, root: Path, manifest: Path, weights: Path, epochs: int) 
         msg = 'Keras is not installed: pip install "tumorlens[keras]"'
         raise SystemExit(msg)
     out = folder / "keras.json"
-    seconds, megabytes = finished(
+    seconds, busy, megabytes = finished(
         [str(PEER), str(root), str(manifest), str(weights), str(epochs), str(out)]
     )
     curves = json.loads(out.read_text(encoding="utf-8"))
     loss, accuracy = min(zip(curves["loss"], curves["accuracy"], strict=True))
-    return Row("the same recipe in Keras (torch)", seconds, megabytes, loss, accuracy)
+    return Row("the same recipe in Keras (torch)", seconds, busy, megabytes, loss, accuracy)
 
 
-def show(rows: list[Row], images: int, epochs: int, *, drawn: bool) -> None:
-    """Print the table, with each time as a share of Keras'."""
-    origin = "drawn heads, weights by chance" if drawn else "navoneel, ImageNet weights"
-    print(
-        f"{platform.machine()}, {THREADS} threads, Python {platform.python_version()}; "
-        f"{images} images ({origin}), {epochs} epochs\n"
-    )
-    print("| what | wall time | of Keras' | peak memory | validation loss | accuracy |")
-    print("| --- | --- | --- | --- | --- | --- |")
+def table(rows: list[Row], what: str, load: float) -> str:
+    """All figures as Markdown, with processor time as a share of Keras'."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    lines = [
+        f"{machine}; {THREADS} threads; {what}; load of the machine at the start: {load:.1f}",
+        "",
+        "| what | wall time | processors | of Keras' | peak memory | validation loss | accuracy |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for row in rows:
-        print(
-            f"| {row.what} | {row.seconds:.0f} s | {row.seconds / rows[-1].seconds:.2f} | "
-            f"{row.megabytes:.0f} MB | {row.loss:.3f} | {row.accuracy:.3f} |"
+        cells = (
+            row.what,
+            f"{row.seconds:.0f} s",
+            f"{row.busy:.0f} s",
+            f"{row.busy / rows[-1].busy:.2f}",
+            f"{row.megabytes:.0f} MB",
+            f"{row.loss:.3f}",
+            f"{row.accuracy:.3f}",
         )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write(text: str) -> None:
+    """Put the table into its page."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    PAGE.write_text(f"{before}{BEGIN}{text}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
