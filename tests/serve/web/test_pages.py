@@ -12,8 +12,9 @@ import pytest
 from tests.conftest import tiny_metadata
 from tests.serve.conftest import API, files, png
 from tumorlens.data.index import index
-from tumorlens.decide.finding import Status
+from tumorlens.decide.finding import Measurements, Status
 from tumorlens.explain.colour import colour_table
+from tumorlens.model.registry import load_model
 from tumorlens.serve.records import Feedback, Verdict
 from tumorlens.serve.web.language import ENGLISH, LANGUAGES, translations
 from tumorlens.serve.web.pages import STATIC
@@ -87,6 +88,20 @@ def test_an_answer_is_not_told_to_who_may_not_see_it_and_gone_ones_are_said_to_b
         page = client.get(path)
         assert page.status_code == 404
         assert "This finding is not here" in page.text
+
+
+def test_who_asks_what_the_model_can_do_is_told_whether_it_marks(client_of, masked_model, client):
+    assert "no, it colors its evidence alone" in client.get("/about").text
+    with client_of(answering=masked_model) as other:
+        assert "yes, with area and diameters" in other.get("/about").text
+
+
+def test_a_model_without_figures_shows_no_empty_table(client_of, tiny_model, tmp_path):
+    saved = tiny_model(metadata=tiny_metadata(metrics=())).save(tmp_path / "bare.onnx")
+    with client_of(answering=load_model(saved, threads=1)) as client:
+        page = client.get("/about").text
+    assert "holds no figures" in page
+    assert "<table" not in page
 
 
 def test_without_a_history_the_page_says_how_long_pictures_stay(client):
@@ -188,6 +203,16 @@ class TestWords:
     def test_a_rejected_picture_has_no_probability(self, client):
         words = Words(ENGLISH, translations(ENGLISH))
         assert words.meaning(self.finding(client, Status.REJECTED)) == ""
+
+    def test_a_tumor_without_a_mark_is_said_to_have_no_place(self, client):
+        words = Words(ENGLISH, translations(ENGLISH))
+        nothing = {"measurements": Measurements(area_pixels=0)}
+        tumor, none = (
+            words.size(self.finding(client, status).model_copy(update=nothing))
+            for status in (Status.TUMOR, Status.NO_TUMOR)
+        )
+        assert tumor == ["The model cannot say where: no pixel is sure enough to be marked"]
+        assert none == ["Nothing is marked"]
 
     def test_numbers_are_written_as_the_language_writes_them(self):
         assert Words(GERMAN, translations(GERMAN)).share(0.423) == "42,3 %"

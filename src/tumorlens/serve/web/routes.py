@@ -102,6 +102,7 @@ def about(request: Request, service: ServiceDep) -> Response:
         "model": model,
         "sha256": service.model.sha256,
         "kinds": [words.kind(name, model.display) for name in model.classes],
+        "gives_mask": service.model.gives_mask,
         "tumor_from": words.share(model.thresholds.tumor),
         "none_to": words.share(model.thresholds.no_tumor),
         "number": words.number,

@@ -169,7 +169,7 @@ def answer(kept: Kept, words: Words, model: ModelMetadata, reader: str) -> Answe
         possible=tuple(words.possible(finding)),
         coverage=None if coverage is None else round(100 * coverage),
         reasons=tuple(words.reasons(finding)),
-        size=tuple(words.size(finding.measurements)),
+        size=tuple(words.size(finding)),
         bars=() if is_rejected else _bars(finding, words),
         facts=tuple(_facts(finding, words)),
         created=kept.created,

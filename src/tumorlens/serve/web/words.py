@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from gettext import NullTranslations
 
-    from tumorlens.decide.finding import Finding, Lesion, Measurements, Reason
+    from tumorlens.decide.finding import Finding, Lesion, Reason
     from tumorlens.serve.web.language import Language
 
 # Beyond these shares of a hundred, "about" would round to none or all of them.
@@ -103,12 +103,16 @@ class Words:
         """Why the answer is rejected or uncertain, a sentence each."""
         return [self._reason(one, finding) for one in finding.reasons]
 
-    def size(self, size: Measurements | None) -> list[str]:
+    def size(self, finding: Finding) -> list[str]:
         """What is marked: the whole area, then each lesion."""
+        size = finding.measurements
         if size is None:
             return []
         if not size.lesions:
-            return [self.catalogue.gettext("Nothing is marked")]
+            gettext = self.catalogue.gettext
+            if finding.status is Status.TUMOR:
+                return [gettext("The model cannot say where: no pixel is sure enough to be marked")]
+            return [gettext("Nothing is marked")]
         whole = self.catalogue.gettext("Marked area: %(area)s") % {
             "area": self._area(size.area_pixels, size.area_mm2)
         }

@@ -1,5 +1,5 @@
 // The first page: scans come in, results come out, and one of them is looked at.
-import { answerOf, forget, put, serve } from "./answers.js";
+import { answerOf, forget, hold, put, serve } from "./answers.js";
 import { fromInput, fromTransfer } from "./gather.js";
 import { statusWords, tr } from "./messages.js";
 import { api, ask, base, download } from "./net.js";
@@ -29,7 +29,10 @@ let ended = 0;
 let pause = 0;
 
 const viewer = new Viewer(document.querySelector("[data-viewer]"), {
-  slice: () => showAnswer(SCROLL_PAUSE_MS),
+  slice: () => {
+    hold(page.words);
+    showAnswer(SCROLL_PAUSE_MS);
+  },
   step: (direction) => step(direction),
   resend: (record) => resend(record),
 });
@@ -132,6 +135,7 @@ function open(stack, index = stack.first) {
   stack.row.querySelector("button").setAttribute("aria-current", "true");
   page.reading.hidden = !page.table.hidden;
   page.place.classList.add("open");
+  page.words.style.minHeight = "";
   viewer.open(stack.records, index);
   showAnswer(0);
 }

@@ -27,6 +27,11 @@ async function load(id) {
   return { words: half("words"), details: half("details") };
 }
 
+/** Keep the room of the longest words, so that the picture stays where it is while slices go by. */
+export function hold(wordsAt) {
+  wordsAt.style.minHeight = `${wordsAt.offsetHeight}px`;
+}
+
 /** Put an answer on the page; its forms are served by `serve`. */
 export function put({ words, details }, wordsAt, detailsAt) {
   wordsAt.innerHTML = words;

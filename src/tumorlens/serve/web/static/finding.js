@@ -1,5 +1,5 @@
 // The page of one finding; with a history, the other slices of its stack are beside it.
-import { answerOf, forget, put, serve } from "./answers.js";
+import { answerOf, forget, hold, put, serve } from "./answers.js";
 import { localTimes } from "./messages.js";
 import { api, ask, base } from "./net.js";
 import { Stack } from "./results.js";
@@ -12,6 +12,7 @@ let pause = 0;
 
 const viewer = new Viewer(page.querySelector("[data-viewer]"), {
   slice: () => {
+    hold(words);
     clearTimeout(pause);
     pause = setTimeout(show, 60);
   },

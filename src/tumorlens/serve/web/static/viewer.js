@@ -8,6 +8,7 @@ import { pictureOf } from "./pictures.js";
 const LARGEST_ZOOM = 32;
 const SMALLEST_ZOOM = 0.5;
 const NEIGHBOURS = 2;
+const EDGE = 12; // points of the page between the viewer and the notice
 const FIT = { zoom: 1, x: 0.5, y: 0.5 };
 const WHOLE_WINDOW = { level: 128, width: 255, invert: false };
 
@@ -32,6 +33,18 @@ export class Viewer {
     listen(this);
     this.wire();
     new ResizeObserver(() => this.draw()).observe(this.stage);
+    const room = new ResizeObserver(() => requestAnimationFrame(() => this.takeRoom()));
+    for (const one of [document.body, this.parts.words, this.parts.slices]) if (one) room.observe(one);
+  }
+
+  /** Make the picture as high as the words above and the controls around it leave room for. */
+  takeRoom() {
+    if (!this.parts.words || !this.stage.offsetHeight) return;
+    const above = this.root.getBoundingClientRect().top + scrollY;
+    const controls = this.root.offsetHeight - this.stage.offsetHeight;
+    const notice = document.querySelector(".notice").offsetHeight;
+    const room = Math.floor(innerHeight - above - controls - notice - EDGE);
+    this.stage.style.setProperty("--room", `${room}px`);
   }
 
   find() {
@@ -44,6 +57,7 @@ export class Viewer {
       strip: part("strip"), say: part("say"), read: part("read"), lost: part("lost"),
       help: part("help"), tag: part("tag"), opacity: part("opacity"), level: part("level"),
       width: part("width"), outline: part("outline-label"),
+      words: this.root.closest("[data-reading]")?.querySelector("[data-words]"),
     };
   }
 
