@@ -29,17 +29,16 @@ def programs() -> Path | None:
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
     """Start a server on a free port of this machine, and stop it; its URL."""
-    as_user = []
-    if os.geteuid() == 0:  # it refuses to be run by root
-        as_user = ["runuser", "-u", USER, "--"]
-        shutil.chown(folder, USER)
+    other = USER if os.geteuid() == 0 else None  # it refuses to be run by root
+    if other:
+        shutil.chown(folder, other)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     data = folder / "data"
 
     def call(program: str, *arguments: str) -> None:
-        command = [*as_user, str(programs() / program), "-D", str(data), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", text=True)
+        command = [str(programs() / program), "-D", str(data), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", text=True, user=other)
 
     call("initdb", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
     options = f"-p {port} -h 127.0.0.1 -k {folder} -c shared_buffers=16MB"

@@ -65,10 +65,11 @@ class TryStore:
         Returns:
             0 where it may go on, else after how many seconds one may; then it is not counted.
         """
-        now = datetime.now(UTC)
         with self._database.writing() as connection:
             # In one order, so that two tries never wait for each other.
             rows = {key: self._try_row(connection, key) for key in sorted(brakes)}
+            # Not before the rows are locked: a try that is counted later must not seem earlier.
+            now = datetime.now(UTC)
             wait = max(from_ms(row["until_ms"]) - now for row in rows.values()).total_seconds()
             if wait > 0:
                 return wait
