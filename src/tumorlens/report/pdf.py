@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 # Millimetres on A4; a printer leaves some of the edge white.
 MARGIN = 16.0
+# Points that reportlab leaves free around what flows through a page.
+FRAME_EDGE = 6.0
+# Room between the parts of a page.
+PART = 2.5
 PICTURE_SIDE = 76.0
 GAP = 8.0
 # A picture of this many pixels is sharp at its size in print (about 300 dots an inch).
@@ -149,9 +153,14 @@ class _Paper:
 
         return Spacer(1, millimetres * self.mm)
 
+    def part(self, words: str) -> list[Any]:
+        """Where another part of the page begins."""
+        return [self.space(PART), self.text(words, bold=True), self.space(PART / 4)]
+
     def notice(self) -> Any:
         table = self.table([[self.text(NOTICE, bold=True)]], [self.width])
-        table.setStyle([("BOX", (0, 0), (-1, -1), 1.0, self.ink)])
+        room = ("LEFTPADDING", (0, 0), (-1, -1), 1.2 * self.mm)
+        table.setStyle([("BOX", (0, 0), (-1, -1), 1.0, self.ink), room])
         return table
 
     def table(self, rows: list[list[Any]], widths: list[float]) -> Any:
@@ -160,7 +169,9 @@ class _Paper:
         edge = 1.2 * self.mm
         style = [
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
-            ("LEFTPADDING", (0, 0), (-1, -1), edge),
+            # Flush with the words around it.
+            ("LEFTPADDING", (0, 0), (0, -1), 0),
+            ("LEFTPADDING", (1, 0), (-1, -1), edge),
             ("RIGHTPADDING", (0, 0), (-1, -1), edge),
             ("TOPPADDING", (0, 0), (-1, -1), edge / 4),
             ("BOTTOMPADDING", (0, 0), (-1, -1), edge / 2),
@@ -179,7 +190,8 @@ class _Paper:
         from reportlab.platypus import SimpleDocTemplate
 
         stream = BytesIO()
-        margin = MARGIN * self.mm
+        # The frame in which the story flows has an edge of its own.
+        margin = MARGIN * self.mm - FRAME_EDGE
         document = SimpleDocTemplate(
             stream,
             pagesize=A4,
@@ -200,8 +212,9 @@ class _Paper:
         canvas.setFont(self.face.name, 7.5)
         canvas.setFillColor(self.dim)
         height = MARGIN * self.mm * 0.75
-        canvas.drawString(document.leftMargin, height, NOTICE)
-        right = document.pagesize[0] - document.rightMargin
+        edge = MARGIN * self.mm
+        canvas.drawString(edge, height, NOTICE)
+        right = document.pagesize[0] - edge
         canvas.drawRightString(right, height, f"TumorLens {__version__} · page {document.page}")
 
 
@@ -210,10 +223,10 @@ def _page(sheet: Sheet, model: ModelMetadata | None, paper: _Paper) -> list[Any]
     parts = [paper.notice(), paper.space(4), *_answer(finding, paper), paper.space(3)]
     parts += [_pictures(sheet, paper), paper.space(1)]
     if finding.probabilities and finding.status is not Status.REJECTED:
-        parts += [paper.text("Probabilities", bold=True), _probabilities(finding, paper)]
-    parts += [paper.text("Image", bold=True), _facts(_image_facts(sheet), paper)]
-    parts += [paper.text("Model", bold=True), _facts(_model_facts(finding, model), paper)]
-    parts += [paper.text("Limits", bold=True)]
+        parts += [*paper.part("Probabilities"), _probabilities(finding, paper)]
+    parts += [*paper.part("Image"), _facts(_image_facts(sheet), paper)]
+    parts += [*paper.part("Model"), _facts(_model_facts(finding, model), paper)]
+    parts += paper.part("Limits")
     return parts + [paper.text(f"• {limit}", size=8) for limit in LIMITS]
 
 

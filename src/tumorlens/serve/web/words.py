@@ -113,10 +113,18 @@ class Words:
             if finding.status is Status.TUMOR:
                 return [gettext("The model cannot say where: no pixel is sure enough to be marked")]
             return [gettext("Nothing is marked")]
+        if len(size.lesions) == 1:
+            return [self._only_lesion(size.lesions[0])]
         whole = self.catalogue.gettext("Marked area: %(area)s") % {
             "area": self._area(size.area_pixels, size.area_mm2)
         }
         return [whole, *(self._lesion(one) for one in size.lesions)]
+
+    def _only_lesion(self, lesion: Lesion) -> str:
+        return self.catalogue.gettext("Marked: %(area)s, diameters %(diameters)s") % {
+            "area": self._area(lesion.area_pixels, lesion.area_mm2),
+            "diameters": self._diameters(lesion),
+        }
 
     def _lesion(self, lesion: Lesion) -> str:
         return self.catalogue.gettext("Lesion %(number)d: %(area)s, diameters %(diameters)s") % {
