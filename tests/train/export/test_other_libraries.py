@@ -79,6 +79,10 @@ class TestSafetensors:
             f"network.{name}" for name in state
         }
 
+    def test_who_may_read_other_new_files_may_read_it(self, written, tmp_path):
+        (tmp_path / "any").touch()
+        assert written.path.stat().st_mode == (tmp_path / "any").stat().st_mode
+
     @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x02\0\0\0\0\0\0\0{}"])
     def test_other_files_are_refused(self, content, tmp_path):
         path = tmp_path / "x.safetensors"

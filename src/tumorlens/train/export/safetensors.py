@@ -42,7 +42,7 @@ def save_safetensors(
         MissingExtra: safetensors is not installed.
     """
     try:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
     except ModuleNotFoundError:
         extra = "train"
         raise MissingExtra(extra, "Writing safetensors") from None
@@ -55,7 +55,8 @@ def save_safetensors(
     tensors[_CENTRES] = torch.from_numpy(reference.centres)
     tensors[_DIRECTIONS] = torch.from_numpy(reference.directions).contiguous()
     tensors[_RESIDUAL] = torch.tensor(reference.residual, dtype=torch.float64)
-    save_file(tensors, target, {"format": "pt", METADATA_KEY: metadata.model_dump_json()})
+    content = save(tensors, {"format": "pt", METADATA_KEY: metadata.model_dump_json()})
+    target.write_bytes(content)  # its own `save_file` lets nobody but the owner read the file
 
 
 def load_safetensors(path: Path) -> tuple[ExportedClassifier | ExportedLesions, ModelMetadata]:
