@@ -69,6 +69,7 @@ def test_a_zip_with_names_that_lead_elsewhere_writes_nothing(client, lesion, tmp
         (b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n1',
          "multipart/form-data; boundary=x", 400),
         (b"garbage", "multipart/form-data; boundary=x", 400),
+        (b"--x--\r\n", f"multipart/form-data; boundary={'x' * 5000}", 415),
     ],
 )  # fmt: skip
 def test_a_form_that_is_none_is_a_problem_of_the_client(client, content, kind, status):

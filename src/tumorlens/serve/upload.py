@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Room for the longest path that a browser sends with a folder.
 LONGEST_NAME = 255
+# RFC 2046, section 5.1.1.
+LONGEST_BOUNDARY = 70
 # A slow start is forgiven: some networks take a while to get up to speed.
 SPEED_GRACE_SECONDS = 10.0
 ROOM_RETRY_SECONDS = 2
@@ -219,7 +221,7 @@ class _Form:
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not boundary:
+    if kind != b"multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
         raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "send the files as multipart/form-data, such as curl -F files=@scan.jpg does",
