@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from tumorlens.model.format import Thresholds
+from tumorlens.model.format import MaskRules, Thresholds
 from tumorlens.train.fit import answers, partial_label_loss
 from tumorlens.train.workers import ALONE
 
@@ -37,12 +37,19 @@ COMPONENTS = 64
 
 
 class Calibration(BaseModel):
-    """The temperature that logits are divided by, and the thresholds of the decision."""
+    """What is fitted on held-out images.
+
+    Attributes:
+        temperature: What logits are divided by.
+        thresholds: Of the decision.
+        mask: What counts as marked, of a network that marks lesions.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     temperature: float
     thresholds: Thresholds
+    mask: MaskRules = MaskRules()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from tumorlens.train.calibrate import Outputs, calibrate, fit_novelty
 from tumorlens.train.curves import plot_curves
 from tumorlens.train.dense.fit import dense_answers, dense_spec, fit_dense
 from tumorlens.train.dense.images import load_marked
+from tumorlens.train.dense.level import fit_mask_rules
 from tumorlens.train.dense.network import LesionNetwork
 from tumorlens.train.fit.checkpoint import save_state
 from tumorlens.train.fit.optimize import check_precision
@@ -54,7 +55,8 @@ def train_dense(
 
     1. Split, and read the pictures and masks of all folds but the test fold.
     2. Train for the recipe's epochs on all folds but the test and the validation fold.
-    3. Fit temperature, thresholds and gates on the validation fold with that network.
+    3. Fit temperature, thresholds, gates and the level of the mask on the validation fold with that
+       network.
     4. Where the recipe says ``refit``, train anew with the validation fold.
 
     The arguments are those of `tumorlens.train.run.train`.
@@ -100,7 +102,8 @@ def _carry_out(run: Run, data: MarkedImages, init: Path | None, place: Place) ->
     answered = _outputs(network, held_out.images, device)
     novelty = fit_novelty(known.features, learnt.images).distance(answered.features)
     found = calibrate(answered, held_out.images, recipe, novelty)
-    keep_calibration(run, found)
+    rules = fit_mask_rules(network, held_out, device)
+    keep_calibration(run, found.model_copy(update={"mask": rules}))
     images = learnt.images
     if recipe.fit.refit:
         network, images = start_dense(recipe, init, device), data.images

@@ -31,7 +31,7 @@ def describe(run: Run, metrics: Sequence[Metric] = ()) -> ModelMetadata:
         DatasetError: Its manifest cannot be read.
         ModelCorrupt: Its calibration is damaged.
     """
-    recipe = run.recipe
+    recipe, calibration = run.recipe, calibration_of(run)
     sources = _sources(run)
     return ModelMetadata(
         name=recipe.name,
@@ -41,7 +41,8 @@ def describe(run: Run, metrics: Sequence[Metric] = ()) -> ModelMetadata:
         positive=recipe.positive,
         display=recipe.display,
         input=recipe.input,
-        thresholds=calibration_of(run).thresholds,
+        thresholds=calibration.thresholds,
+        mask=calibration.mask,
         recipe=recipe.model_dump(mode="json"),
         data=sources,
         metrics=tuple(metrics),
