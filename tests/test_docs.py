@@ -86,6 +86,10 @@ class TestRecipes:
         evaluated = {one.made.recipe for one in compare(find([recipe_pages.EVALUATIONS]))}
         assert evaluated <= set(recipe_names())
 
+    def test_the_page_on_training_lists_every_recipe_of_the_package(self):
+        page = (ROOT / "docs" / "how-to" / "train.md").read_text()
+        assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == set(recipe_names())
+
     def test_the_evaluations_are_small_enough_to_be_kept_beside_code(self):
         for path in recipe_pages.EVALUATIONS.glob("*.json"):
             assert path.stat().st_size < 20_000, path.name
