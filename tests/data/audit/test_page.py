@@ -420,6 +420,10 @@ class TestNoHarm:
         assert [path.name for path in tmp_path.iterdir()] == ["audit.html"]
 
 
+PATIENCE_MS = 60_000
+"""A busy machine takes its time to open a page."""
+
+
 @pytest.fixture
 def browser() -> Any:
     """Chromium, where it and Playwright are installed."""
@@ -447,6 +451,7 @@ class TestInABrowser:
         path = tmp_path / "audit.html"
         write_page(hostile, images, path)
         context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         said: list[str] = []
         asked: list[str] = []
@@ -469,6 +474,7 @@ class TestInABrowser:
         path = tmp_path / "audit.html"
         write_page(*full, path)
         context = browser.new_context(offline=True, java_script_enabled=False)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto(path.as_uri())
         assert page.get_by_label("Filter").count() == 0

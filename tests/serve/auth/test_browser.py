@@ -10,7 +10,7 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Containers have no user namespaces for the sandbox; every page here is of this machine.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 PASSWORD = "correct horse battery staple"  # noqa: S105
 
 

@@ -13,7 +13,7 @@ from tests.serve.conftest import Server
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Containers have no user namespaces for the sandbox; every page here is of this machine.
 ARGUMENTS = ("--no-sandbox", "--disable-gpu")
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="session")
