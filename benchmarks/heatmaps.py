@@ -14,6 +14,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from tumorlens.evaluate.tables import interval, table
 from tumorlens.model.format import Metric
 from tumorlens.model.prepare import PlacedMap, prepare
 from tumorlens.scan import read
-from tumorlens.train.dense.export import ExportedLesions  # noqa: TC001
+from tumorlens.train.dense.export import ExportedLesions
 from tumorlens.train.dense.images import mask_paths
 from tumorlens.train.export.network import ExportedClassifier, assemble
 from tumorlens.train.run import open_run
@@ -53,6 +54,16 @@ STEPS = 8
 
 PATCH, STRIDE = 32, 32
 BATCH = 16
+
+COLUMNS = ("pointing game", "energy in tumor", "energy over area", "IoU")
+OWN = "the model file's"
+SHOWN_MARKS = """The map of the model file is what the network marks, from the same pass as the
+answer, and the answer is made of its highest places: no other method draws what decides. Grad-CAM
+and its kin see the deepest features only, which no mark is made of alone."""
+SHOWN_CAM = """The map of the model file is the exact class activation map: Grad-CAM's and
+HiResCAM's, which behind a mean and one dense layer are the same, less the mean over classes. It is
+shown because it comes with the answer, costs nothing, and its mean is the logit; where others lie
+better on the tumor, that says that this network decides by more than the tumor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +177,7 @@ def integrated_gradients(network: Network, image: Tensor, chosen: int) -> Tensor
 
 
 METHODS: dict[str, Callable[[Network, Tensor, int], Tensor]] = {
-    "the model file's (CAM)": own_map,
+    OWN: own_map,
     "Grad-CAM": grad_cam,
     "Grad-CAM++": grad_cam_plus_plus,
     "HiResCAM": hires_cam,
@@ -214,33 +225,45 @@ def measure(folder: Path, root: Path, images: int) -> dict[str, Any]:
         mine = [each[name] for each in scores[len(others) :]]
         figures = map_figures(mine, [one.group for one in tested], on, level)
         found[name] = [figure.model_dump(mode="json") for figure in figures]
-    return {"run": recipe.name, "on": on, "methods": found}
+    marks = isinstance(exported, ExportedLesions)
+    return {"run": recipe.name, "marks": marks, "on": on, "methods": found}
 
 
 def page(kept: dict[str, Any]) -> str:
     """The page of the figures."""
-    rows = []
-    for name, figures in kept["methods"].items():
-        metrics = [Metric.model_validate(figure) for figure in figures]
-        cells = [f"{one.value:.3f} ({interval(one.low, one.high)})" for one in metrics]
-        rows.append((name, *cells))
-    head = ("method", "pointing game", "energy in tumor", "energy over area", "IoU")
-    return f"""# Ways to draw what a network looks at
+    found = {
+        name: [Metric.model_validate(figure) for figure in figures]
+        for name, figures in kept["methods"].items()
+    }
+    rows = [
+        (name, *(f"{one.value:.3f} ({interval(one.low, one.high)})" for one in figures))
+        for name, figures in found.items()
+    ]
+    intro = f"""Each method drew the evidence for the likeliest tumor of the same slices
+(`{kept["run"]}` on {kept["on"]}), and was scored against the masks: whether its highest place lies
+in the tumor, which share of its mass does, how many times the tumor's share of the area that is,
+and the overlap when it is cut at a share of its maximum that was chosen on training images. In
+brackets are 95 % intervals by bootstrap over groups."""
+    repeat = """`python benchmarks/heatmaps.py measure RUN --data sets/` repeats all of it for any
+run of a network. [How an answer comes about](../concepts/answers.md) says which map is shown."""
+    shown = SHOWN_MARKS if kept["marks"] else SHOWN_CAM
+    parts = (intro, f"{best_words(found)} {shown}", repeat)
+    intro, best, repeat = (fill(" ".join(part.split()), 100) for part in parts)
+    title = "# Ways to draw what a network looks at"
+    return (
+        "\n\n".join([title, intro, table(("method", *COLUMNS), rows).rstrip("\n"), best, repeat])
+        + "\n"
+    )
 
-Each method drew the evidence for the likeliest tumor of the same slices, `{kept["run"]}` on
-{kept["on"]}, and was scored against the masks: whether its highest place lies in the tumor, which
-share of its mass does, how many times the tumor's share of the area that is, and the overlap when
-it is cut at a share of its maximum that was chosen on training images. In brackets are 95 %
-intervals by bootstrap over groups.
 
-{table(head, rows)}
-For a network that ends in a mean and one dense layer, Grad-CAM and HiResCAM are the same, and the
-map of the model file is theirs less the mean over classes; it is shown, since it comes with the
-answer, costs nothing and adds up to the logit exactly.
-
-`python benchmarks/heatmaps.py measure RUN --data sets/` repeats all of it for any run of a network.
-[How an answer comes about](../concepts/answers.md) says which map is shown.
-"""
+def best_words(found: dict[str, list[Metric]]) -> str:
+    """Which method is the highest in each column."""
+    best = [max(found, key=lambda name: found[name][i].value) for i in range(len(COLUMNS))]
+    columns: dict[str, list[str]] = {}
+    for name, column in zip(best, COLUMNS, strict=True):
+        columns.setdefault(name, []).append(column)
+    told = [f"{name} in {' and '.join(where)}" for name, where in columns.items()]
+    return f"Highest here: {'; '.join(told)}."
 
 
 def _scores(

@@ -1,5 +1,6 @@
 """If these fail, ways to draw evidence are compared that do not do what they are named for."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -49,3 +50,34 @@ def test_every_method_gives_a_map(heatmaps, network):
             found = method(network, image, network.likeliest(image))
             assert found.ndim == 2, name
             assert torch.isfinite(found).all(), name
+
+
+def test_the_page_shows_the_figures_as_they_were_measured(heatmaps):
+    kept = json.loads(heatmaps.KEPT.read_text())
+    assert heatmaps.PAGE.read_text() == heatmaps.page(kept)
+    assert set(kept["methods"]) == set(heatmaps.METHODS)
+
+
+def test_a_network_that_marks_is_compared_by_the_same_methods(heatmaps):
+    from tumorlens.train.dense.export import ExportedLesions
+    from tumorlens.train.dense.network import LesionNetwork
+
+    torch.manual_seed(0)
+    exported = object.__new__(ExportedLesions)
+    torch.nn.Module.__init__(exported)
+    exported.network = LesionNetwork(3).eval()
+    network = heatmaps.Network(exported, (1, 2, 3))
+    image = torch.rand(1, 1, 64, 64)
+    features, logits = network.both(image)
+    assert features.shape[2:] == (2, 2)
+    assert logits.shape == (1, 4)
+    assert heatmaps.grad_cam(network, image, 1).shape == (2, 2)
+    assert heatmaps.integrated_gradients(network, image, 1).abs().sum() > 0
+
+
+def test_the_best_method_of_each_figure_is_named(heatmaps):
+    kept = json.loads(heatmaps.KEPT.read_text())
+    hits = {name: figures[0]["value"] for name, figures in kept["methods"].items()}
+    text = " ".join(heatmaps.page(kept).split())
+    told = text.split("Highest here: ")[1]
+    assert told.split(" in pointing game")[0].endswith(max(hits, key=hits.get))

@@ -45,7 +45,12 @@ whatever gave the answers: a line an image, its name and a column of probabiliti
 
 `tumorlens evaluate tumorlens-v1 --data sets/ --evidence evidence/` measures everything that is
 published of a model (answers withheld, calibration, coverage, gate, maps, series, sources left out)
-into evidence.json, and writes the model card and the other pages from it.
+into evidence.json, and writes the model card and the other pages from it. With `--out` beside it,
+the figures of the test fold are measured once for both.
+
+`tumorlens evaluate calibrated.onnx --data sets/ --out evaluation/ --evidence evidence/ --publish
+models/mine.onnx` also writes a copy of the model file with the figures inside, and its hash into
+the registry.json of that folder; everything is then said of that file.
 
 The manifest is built again from the sets that the model's recipe names, or read from
 `--manifest`. It must be the one that the model was trained with, or the command stops: otherwise
@@ -82,6 +87,12 @@ def evaluate(
             help="With --evidence: a model that learnt from fewer sources; may be given again.",
         ),
     ] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A copy of the model file to write, with the figures inside."
+        ),
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
     ] = None,
@@ -106,13 +117,16 @@ def evaluate(
     from tumorlens.evaluate import holdout
     from tumorlens.evaluate.made import made_of
     from tumorlens.evaluate.sides import sides
+    from tumorlens.model.registry import load_model
+    from tumorlens.model.run import Model
 
-    if evidence is not None:
-        _evidence(model, data, evidence, manifest or _of(run), unseen or (), also or ())
-        return
+    _check(model, out, evidence, also, publish)
+    others_too = [load_model(one, threads=1) for one in also or ()]
     if out is None:
-        msg = "name the folder to write to with --out, or with --evidence"
-        raise typer.BadParameter(msg)
+        if evidence is not None:
+            named = manifest or _of(run)
+            _evidence(load_model(model, threads=1), data, evidence, named, unseen, others_too)
+        return
     display = Display()
     spacings = _spacings(pixel_mm or ())
     subject = _subject(model)
@@ -135,36 +149,81 @@ def evaluate(
             result, subject.metadata, found, unseen=others, progress=count
         )
     result = _with_masks(result, subject, found, others, spacings, out, display)
+    if publish is not None:
+        subject = _published(subject, result, publish, display)
+        result = result.model_copy(
+            update={"model_sha256": subject.sha256, "model_bytes": subject.size}
+        )
     _save(result, subject, found, entries, probabilities, out)
     _show(OutputConsole(), result)
     display.say(f"{out / 'evaluation.html'} shows all of it, with the errors that it was surest of")
+    if evidence is not None and isinstance(subject, Model):
+        before = (found, result)
+        _evidence(subject, data, evidence, manifest, unseen, others_too, before)
+
+
+def _check(
+    model: str,
+    out: Path | None,
+    evidence: Path | None,
+    also: Sequence[str] | None,
+    publish: Path | None,
+) -> None:
+    """Refuse what does not go together, before anything is measured."""
+    from tumorlens.evaluate.answers import SUFFIX
+
+    if out is None and evidence is None:
+        msg = "name the folder to write to with --out, or with --evidence"
+        raise typer.BadParameter(msg)
+    if also and evidence is None:
+        msg = "is for the evidence; name a folder for it with --evidence"
+        raise typer.BadParameter(msg, param_hint="'--also'")
+    if publish is not None and (out is None or publish.suffix != ".onnx" or publish.is_dir()):
+        msg = f"{publish} must be a file that ends in .onnx, and --out must be given"
+        raise typer.BadParameter(msg, param_hint="'--publish'")
+    if model.lower().endswith(SUFFIX) and (evidence is not None or publish is not None):
+        msg = f"{model} is a table of answers; evidence and --publish need a model file"
+        raise typer.BadParameter(msg)
+
+
+def _published(
+    subject: Model | Answers, result: Evaluation, target: Path, display: Display
+) -> Model:
+    """A copy of the model file with its figures."""
+    from tumorlens.model.run import Model
+    from tumorlens.train.export.publish import publish
+
+    assert isinstance(subject, Model)  # noqa: S101 - a table was refused before
+    published = publish(subject, result.metrics, target)
+    display.say(f"{target} written, with its figures, and registered beside it")
+    return published
 
 
 def _evidence(
-    model: str,
+    subject: Model,
     data: Path,
     folder: Path,
     manifest: Path | None,
-    unseen: Sequence[str],
-    also: Sequence[str],
+    unseen: Sequence[str] | None,
+    also: Sequence[Model],
+    before: tuple[Sides, Evaluation] | None = None,
 ) -> None:
     """Measure everything that is published of a model, and write it."""
     from contextlib import ExitStack
 
     from tumorlens.cli.display import Display
-    from tumorlens.evaluate.evidence.gather import gather
+    from tumorlens.evaluate.evidence.gather import Measured, gather
     from tumorlens.evaluate.evidence.write import write
-    from tumorlens.model.registry import load_model
 
     display = Display()
-    subject = load_model(model, threads=1)
     with ExitStack() as shown:
         found = gather(
             subject,
             data,
             manifest=manifest,
-            unseen=unseen,
-            also=[load_model(one, threads=1) for one in also],
+            unseen=unseen or (),
+            also=also,
+            measured=None if before is None else Measured(*before),
             counting=lambda what: shown.enter_context(display.counting(what)),
         )
     for path in write(found, subject, folder):

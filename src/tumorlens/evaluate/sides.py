@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from tumorlens.model.format import ModelMetadata
 
     Progress = Callable[[int, int], None]
+
+_REMEMBERED = 16384
+"""Thumbnails that are kept in memory, of 9 kB each."""
 
 UNPROVEN = (
     "The model's file does not say what it learnt from: nothing proves that these images were not "
@@ -233,8 +239,21 @@ def _thumbnails(
     entries: Sequence[Entry], root: Path, progress: Progress | None
 ) -> NDArray[np.float32]:
     vectors = []
-    for number, entry in enumerate(entries, start=1):
-        vectors.append(thumbnail(next(read(root / entry.name)).pixels))
-        if progress:
-            progress(number, len(entries))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(lambda entry: _thumbnail_of(root / entry.name), entries)
+        for number, vector in enumerate(made, start=1):
+            vectors.append(vector)
+            if progress:
+                progress(number, len(entries))
     return np.stack(vectors)
+
+
+def _thumbnail_of(path: Path) -> NDArray[np.float32]:
+    status = path.stat()
+    return _remembered(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(path: Path, size: int, changed: int) -> NDArray[np.float32]:  # noqa: ARG001
+    """The thumbnail of a file of this size and time: sets are compared with the same images."""
+    return thumbnail(next(read(path)).pixels)

@@ -9,6 +9,7 @@ from mapie.classification import SplitConformalClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tumorlens.data.manifest import Entry
+from tumorlens.decide.alarm import judge_frame
 from tumorlens.decide.conformal import at_coverage, prediction_set
 from tumorlens.decide.finding import Status
 from tumorlens.decide.picture import judge_picture
@@ -170,6 +171,12 @@ class TestLimits:
         frame = np.linspace(0, 1, 201)
         found = frame_limit(seen(["glioma"] * 201, [[0, 1, 0]] * 201, frame=frame))
         assert found == pytest.approx(0.99)
+
+    def test_a_trace_at_the_border_is_no_alarm_where_marks_leave_it_empty(self):
+        rows = [[0, 1, 0]] * 200
+        found = frame_limit(seen(["glioma"] * 200, rows, frame=np.zeros(200)))
+        assert judge_frame(0.01, found).status is None
+        assert judge_frame(0.2, found).status is Status.UNCERTAIN
 
 
 @functools.cache

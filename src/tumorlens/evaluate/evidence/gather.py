@@ -58,6 +58,19 @@ LEVEL_IMAGES = 150
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """An evaluation that was made before, so that nothing of it is measured again.
+
+    Attributes:
+        sides: What the model learnt from, and what it was measured on.
+        evaluation: Its figures, with controls beside them.
+    """
+
+    sides: Sides
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
     """Evidence, with the whole evaluation that its gallery is drawn from."""
 
@@ -74,6 +87,7 @@ def gather(
     manifest: Path | None = None,
     unseen: Sequence[str] = (),
     also: Sequence[Model] = (),
+    measured: Measured | None = None,
     counting: Counting,
 ) -> Gathered:
     """Measure everything.
@@ -85,6 +99,7 @@ def gather(
         unseen: Sets that it learnt nothing from.
         also: Models of the same kind that learnt from fewer sources: each is measured on those of
             the sources of all that it lacks.
+        measured: Its evaluation on the same sets, where it was made already.
         counting: Given what is done, gives a function to call with (done, in all).
 
     Raises:
@@ -92,13 +107,15 @@ def gather(
         ScanError: An image cannot be read.
     """
     metadata = model.metadata
-    found = sides(metadata, root, manifest, counting("comparing images"))
+    if measured is None:
+        found = sides(metadata, root, manifest, counting("comparing images"))
+    else:
+        found = measured.sides
     masks = mask_paths(found.root, {entry.source for entry in found.held_out})
     cases = answer_cases(
         model, found.root, found.held_out, masks, counting("answering the test fold")
     )
     probabilities = _probabilities(model, found.root, cases)
-    result = holdout.evaluate_sides(model, found, probabilities)
     notes = [
         "None of the sets says in which plane a slice was taken: there are no figures by view."
     ]
@@ -107,9 +124,13 @@ def gather(
         for one in (model, *also)
         for source in _lacking(one, (model, *also), unseen)
     ]
-    result = holdout.beside_controls(
-        result, metadata, found, progress=counting("measuring controls")
-    )
+    if measured is None:
+        result = holdout.evaluate_sides(model, found, probabilities)
+        result = holdout.beside_controls(
+            result, metadata, found, progress=counting("measuring controls")
+        )
+    else:
+        result = measured.evaluation
     on = where(found.held_out)
     gate = _gate(model, root, cases, on, counting)
     series = [*_series(model, root / HEALTHY), *_series(model, root / VOLUMES)]

@@ -18,6 +18,10 @@ COVERAGES = tuple(round(0.5 + 0.01 * step, 2) for step in range(50))
 FRAME_QUANTILE = 0.99
 """The share of held-out tumors whose map lies less in the frame than the alarm allows."""
 
+LEAST_FRAME = 0.05
+"""The alarm allows this much at least: less cannot be seen, and maps that are drawn as sharply as
+marks leave the frame quite empty, so that a trace in it would raise the alarm."""
+
 _DIGITS = 9
 
 
@@ -76,4 +80,6 @@ def operating_point(seen: Observations, on: str) -> OperatingPoint | None:
 def frame_limit(seen: Observations) -> float | None:
     """The share of a map in the frame that few maps of tumors exceed; None without tumors."""
     tumors = seen.frame[seen.truth.tumor == 1]
-    return round(float(np.quantile(tumors, FRAME_QUANTILE)), 6) if tumors.size else None
+    if not tumors.size:
+        return None
+    return round(max(LEAST_FRAME, float(np.quantile(tumors, FRAME_QUANTILE))), 6)

@@ -1,4 +1,4 @@
-"""A model file is published: its name and its hash go into the registry of its folder."""
+"""A model file is published: its figures go into it, its name and hash into the registry."""
 
 from __future__ import annotations
 
@@ -7,10 +7,44 @@ import json
 from typing import TYPE_CHECKING
 
 from tumorlens.errors import ModelCorrupt
+from tumorlens.model.load import load_file
 from tumorlens.model.registry import REGISTRY_FILE
+from tumorlens.train.export.graph import with_metadata
+from tumorlens.train.export.place import made_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from tumorlens.model.format import Metric
+    from tumorlens.model.run import Model
+
+
+def publish(model: Model, metrics: Sequence[Metric], target: Path) -> Model:
+    """Write a copy of a model file with its figures inside, and register it.
+
+    Nothing of the graph changes, so that what was measured on the one file holds for the other.
+
+    Args:
+        model: What was measured.
+        metrics: What was measured of it.
+        target: The file to write; it may be the model's own.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ModelCorrupt: The folder has a registry that cannot be read.
+    """
+    import onnx
+
+    proto = onnx.load_from_string(model.path.read_bytes())
+    metadata = model.metadata.model_copy(update={"metrics": tuple(metrics)})
+    with made_beside(target) as made:
+        made.write_bytes(with_metadata(proto, metadata))
+        load_file(made, threads=1)
+    register(target, metadata.name)
+    return load_file(target, threads=1)
 
 
 def register(model_file: Path, name: str) -> Path:
