@@ -72,7 +72,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    problems.install(app)
+    problems.install(app, page=web.problem_page)
     for router in api.routers():
         app.include_router(router)
     _add_metrics(app, metrics)
@@ -81,7 +81,7 @@ def create_app(
         from tumorlens.serve import auth
 
         auth.mount(app)
-    app.add_middleware(Guardrails, settings=settings, metrics=metrics)
+    app.add_middleware(Guardrails, settings=settings, metrics=metrics, page=web.problem_page)
     return app
 
 

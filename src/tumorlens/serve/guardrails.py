@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 
 from tumorlens.errors import TumorLensError
 from tumorlens.serve.body import small_body
@@ -24,10 +25,11 @@ from tumorlens.serve.problems import ProblemError, problem_of, response_of
 from tumorlens.serve.settings import LOOPBACK_NAMES
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tumorlens.serve.metrics import Metrics
+    from tumorlens.serve.problems import ProblemPage
     from tumorlens.serve.settings import Settings
 
 # Nothing is loaded from, sent to or framed by any other address.
@@ -73,10 +75,14 @@ class Guardrails:
         app: What it guards.
         settings: Hosts that requests may be for, and limits.
         metrics: Where it counts.
+        page: Shows a problem to who has asked for a page.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, metrics: Metrics, page: ProblemPage
+    ) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
+        self._page = page
         self._hosts = frozenset(host.lower() for host in settings.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,10 +127,10 @@ class Guardrails:
                 receive = small_body(scope, receive, self._settings)
             await self._app(scope, receive, send)
         except ProblemError as told:
-            await response_of(told, request_id)(scope, receive, send)
+            await self._told(scope, told, request_id)(scope, receive, send)
         except TumorLensError as error:
             _LOG.error("%s", error)
-            await response_of(problem_of(error), request_id)(scope, receive, send)
+            await self._told(scope, problem_of(error), request_id)(scope, receive, send)
         except Exception:
             _LOG.exception("a request failed in an unforeseen way")
             if seen.status:  # the answer has begun: cut it off, so that it is not taken for whole
@@ -133,7 +139,11 @@ class Guardrails:
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "this should not happen; the log of the service has it under the request_id",
             )
-            await response_of(problem, request_id)(scope, receive, send)
+            await self._told(scope, problem, request_id)(scope, receive, send)
+
+    def _told(self, scope: Scope, problem: ProblemError, request_id: str) -> Response:
+        shown = self._page(Request(scope), problem, request_id)
+        return shown or response_of(problem, request_id)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -24,7 +24,13 @@ from tumorlens.errors import (
 from tumorlens.serve.engine import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
+    from starlette.responses import Response
+
+    ProblemPage = Callable[[Request, "ProblemError", str], Response | None]
+    """From a request, its problem and its identifier to a page; None for who asked for none."""
 
 MEDIA_TYPE = "application/problem+json"
 # So long may a client wait that was told of a failure which passes by itself.
@@ -90,12 +96,19 @@ def response_of(problem: ProblemError, request_id: str) -> JSONResponse:
         request_id=request_id,
         errors=problem.errors,
     )
+    return JSONResponse(
+        body.model_dump(), problem.status, media_type=MEDIA_TYPE, headers=headers_of(problem)
+    )
+
+
+def headers_of(problem: ProblemError) -> dict[str, str]:
+    """The headers that come with a problem, whatever form it has."""
     headers = {"Cache-Control": "no-store"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if problem.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body.model_dump(), problem.status, media_type=MEDIA_TYPE, headers=headers)
+    return headers
 
 
 def problem_of(error: TumorLensError) -> ProblemError:
@@ -139,25 +152,31 @@ def problem_of(error: TumorLensError) -> ProblemError:
             )
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of an app be answered as a problem."""
+def install(app: FastAPI, *, page: ProblemPage) -> None:
+    """Let every error of an app be answered as a problem.
 
-    def told(request: Request, problem: ProblemError) -> JSONResponse:
-        return response_of(problem, getattr(request.state, "request_id", ""))
+    Args:
+        app: The application.
+        page: Shows a problem to who has asked for a page.
+    """
+
+    def told(request: Request, problem: ProblemError) -> Response:
+        request_id = getattr(request.state, "request_id", "")
+        return page(request, problem, request_id) or response_of(problem, request_id)
 
     @app.exception_handler(ProblemError)
-    async def _problem(request: Request, error: ProblemError) -> JSONResponse:
+    async def _problem(request: Request, error: ProblemError) -> Response:
         return told(request, error)
 
     @app.exception_handler(TumorLensError)
-    async def _own(request: Request, error: TumorLensError) -> JSONResponse:
+    async def _own(request: Request, error: TumorLensError) -> Response:
         problem = problem_of(error)
         if isinstance(error, StoreError) or problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _LOG.error("%s", error)
         return told(request, problem)
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         detail = error.detail if error.detail != status.phrase else ""
         response = told(request, ProblemError(status, detail or _advice(status)))
@@ -165,7 +184,7 @@ def install(app: FastAPI) -> None:
         return response
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [
             {"where": [str(part) for part in one["loc"]], "message": one["msg"]}
             for one in jsonable_encoder(error.errors(), exclude={"ctx", "input"})

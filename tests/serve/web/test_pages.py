@@ -104,6 +104,21 @@ def test_a_model_without_figures_shows_no_empty_table(client_of, tiny_model, tmp
     assert "<table" not in page
 
 
+def test_a_browser_is_told_of_a_problem_on_a_page_and_a_program_in_json(client):
+    html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "de"}
+    page = client.get("/nowhere", headers=html)
+    assert (page.status_code, page.headers["content-language"]) == (404, "de")
+    assert "Unter dieser Adresse ist nichts" in page.text
+    assert page.headers["x-request-id"] in page.text
+    refused = client.post("/table.csv", content=b"[", headers=html)
+    assert (refused.status_code, "Das wurde abgelehnt" in refused.text) == (422, True)
+    elsewhere = client.get("/", headers=html | {"Host": "evil.example"})
+    assert (elsewhere.status_code, "allowed_hosts" in elsewhere.text) == (421, True)
+    for path, accept in (("/nowhere", "*/*"), (f"{API}/nowhere", html["Accept"])):
+        problem = client.get(path, headers={"Accept": accept})
+        assert problem.headers["content-type"] == "application/problem+json"
+
+
 def test_without_a_history_the_page_says_how_long_pictures_stay(client):
     assert "forgotten after 15 minutes" in client.get("/").text
     assert "keeps no history" in client.get("/history").text

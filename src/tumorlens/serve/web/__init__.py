@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from tumorlens.serve.web import routes
 from tumorlens.serve.web.pages import STATIC, StaticTree, page, static_address
+from tumorlens.serve.web.refusal import problem_page
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["mount", "page"]
+__all__ = ["mount", "page", "problem_page"]
 
 
 def mount(app: FastAPI) -> None:
