@@ -34,7 +34,8 @@ def address(tiny_model, tmp_path_factory):
         server.process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+# For one file of tests: others have browsers of their own, and a process may have one at a time.
+@pytest.fixture(scope="module")
 def browser():
     """A browser without a window."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
