@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.serve.conftest import png
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Containers have no user namespaces for the sandbox; every page here is of this machine.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
@@ -53,6 +55,16 @@ def test_an_admin_logs_in_makes_an_account_and_logs_out(page, start_server, tmp_
     page.wait_for_selector("th[scope=row] >> text=bob")
     # No script can read the session, and the page asks nobody else for anything.
     assert page.evaluate("document.cookie") == ""
+    # Whoever comes back to a page after their session is over is told so, and loses no file.
+    page.goto(server.url)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    scan = {"name": "scan.png", "mimeType": "image/png", "buffer": png()}
+    page.set_input_files('[data-input="files"]', [scan])
+    page.wait_for_selector(".failed >> text=Your session is over")
+    page.context.add_cookies(cookies)
+    page.click("text=Send again")
+    page.wait_for_selector(".verdict >> text=Tumor found")
     page.click("text=Log out")
     page.wait_for_url(re.compile("/login"))
     page.goto(f"{server.url}/admin")

@@ -1,5 +1,5 @@
 // The first page: scans come in, results come out, and one of them is looked at.
-import { answerOf, forget, hold, put, serve } from "./answers.js";
+import { answerOf, forget, hold, lack, put, serve } from "./answers.js";
 import { fromInput, fromTransfer } from "./gather.js";
 import { statusWords, tr } from "./messages.js";
 import { api, ask, base, download } from "./net.js";
@@ -147,8 +147,8 @@ function showAnswer(wait) {
     try {
       const answer = await answerOf(record.id);
       if (viewer.record === record) put(answer, page.words, page.details);
-    } catch {
-      if (viewer.record === record) put({ words: "", details: "" }, page.words, page.details);
+    } catch (problem) {
+      if (viewer.record === record) lack(problem, page.words, page.details);
     }
   };
   if (wait) pause = setTimeout(go, wait); else go();

@@ -1,5 +1,5 @@
 // The words and details of a finding, as the service writes them, around the viewer.
-import { api, ask, base } from "./net.js";
+import { api, ask, base, problemOf } from "./net.js";
 import { localTimes, tr } from "./messages.js";
 
 const MOST_KEPT = 300;
@@ -20,7 +20,8 @@ export function forget(id) { kept.delete(id); }
 
 async function load(id) {
   const response = await fetch(`${base}/findings/${id}/answer`, { credentials: "same-origin" });
-  if (!response.ok && response.status !== 404) throw new Error(`HTTP ${response.status}`);
+  if (response.redirected) throw problemOf(401, ""); // to the login
+  if (!response.ok && response.status !== 404) throw problemOf(response.status, "");
   if (response.status === 404) setTimeout(() => kept.delete(id));
   const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
   const half = (name) => parsed.querySelector(`[data-part="${name}"]`)?.innerHTML ?? "";
@@ -37,6 +38,15 @@ export function put({ words, details }, wordsAt, detailsAt) {
   wordsAt.innerHTML = words;
   detailsAt.innerHTML = details;
   localTimes(detailsAt);
+}
+
+/** Say in place of an answer why there is none. */
+export function lack(problem, wordsAt, detailsAt) {
+  const told = document.createElement("p");
+  told.className = "told bad";
+  told.textContent = problem.status ? problem.message : tr("The service cannot be reached.");
+  wordsAt.replaceChildren(told);
+  detailsAt.replaceChildren();
 }
 
 /**

@@ -1,5 +1,5 @@
 // The page of one finding; with a history, the other slices of its stack are beside it.
-import { answerOf, forget, hold, put, serve } from "./answers.js";
+import { answerOf, forget, hold, lack, put, serve } from "./answers.js";
 import { localTimes } from "./messages.js";
 import { api, ask, base } from "./net.js";
 import { Stack } from "./results.js";
@@ -20,10 +20,14 @@ const viewer = new Viewer(page.querySelector("[data-viewer]"), {
 
 async function show() {
   const { record } = viewer;
-  const answer = await answerOf(record.id);
-  if (viewer.record !== record) return;
-  put(answer, words, details);
-  history.replaceState(null, "", `${base}/findings/${record.id}`);
+  try {
+    const answer = await answerOf(record.id);
+    if (viewer.record !== record) return;
+    put(answer, words, details);
+    history.replaceState(null, "", `${base}/findings/${record.id}`);
+  } catch (problem) {
+    if (viewer.record === record) lack(problem, words, details);
+  }
 }
 
 async function start() {

@@ -1,4 +1,6 @@
 // Asking the service, on its own address alone.
+import { tr } from "./messages.js";
+
 const root = document.documentElement;
 export const base = root.dataset.base;
 export const api = root.dataset.api;
@@ -20,8 +22,12 @@ export function safeHeaders() {
 
 /** The problem that a body of application/problem+json, or any other, tells. */
 export function problemOf(status, text, retryAfter = 0) {
-  let detail = "";
-  try { detail = JSON.parse(text).detail ?? ""; } catch { /* no JSON: the status has to do */ }
+  let { detail, type } = { detail: "", type: "" };
+  try { ({ detail, type } = JSON.parse(text)); } catch { /* no JSON: the status has to do */ }
+  // What a program is told here, of tokens and headers, is no help to a reader.
+  if (status === 401 || type === "urn:tumorlens:csrf") {
+    detail = tr("Your session is over. Load the page anew and log in.");
+  }
   return new Problem(status, detail || `HTTP ${status}`, Number(retryAfter) || 0);
 }
 
