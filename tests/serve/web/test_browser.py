@@ -52,7 +52,10 @@ def test_one_scan_is_answered_in_words_first_then_shown(visit):
         seen.send(("scan.png", png()))
         expect(seen.verdict).to_have_text("Tumor found: meningioma")
         expect(seen.page.locator(".share")).to_contain_text(re.compile(r"\d+\.\d %"))
+        # What is marked is measured in words, and can be outlined in the picture.
+        expect(seen.page.locator(".size").first).to_have_text(re.compile(r"Marked.*\d+ pixels"))
         seen.shown()
+        expect(seen.page.get_by_label("Outline")).to_be_checked()
         assert drawn(seen.page)
         expect(seen.page.locator(".notice")).to_be_in_viewport()
         assert "normal" not in seen.page.content().lower().replace("font-weight: normal", "")
