@@ -46,6 +46,7 @@ def test_one_command_measures_publishes_and_writes_the_evidence_of_one_file(
     )  # fmt: skip
     assert done.code == 0, done.err
     assert len(calls) == 1
+    assert not list((tmp_path / "evidence").glob("*.html"))
     evaluation = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     evidence = json.loads((tmp_path / "evidence" / "evidence.json").read_text())
     registry = json.loads((tmp_path / "installed" / "registry.json").read_text())

@@ -213,7 +213,7 @@ def _evidence(
 
     from tumorlens.cli.display import Display
     from tumorlens.evaluate.evidence.gather import Measured, gather
-    from tumorlens.evaluate.evidence.write import write
+    from tumorlens.evaluate.evidence.write import write, write_gallery
 
     display = Display()
     with ExitStack() as shown:
@@ -226,7 +226,10 @@ def _evidence(
             measured=None if before is None else Measured(*before),
             counting=lambda what: shown.enter_context(display.counting(what)),
         )
-    for path in write(found, subject, folder):
+    written = write(found, folder)
+    if before is None:  # else the errors are drawn in the evaluation already
+        written.append(write_gallery(found, subject, folder))
+    for path in written:
         display.say(f"{path} written")
 
 

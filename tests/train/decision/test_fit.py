@@ -98,7 +98,7 @@ class TestGraph:
     def test_probabilities_and_heatmaps_are_softened_together(self, proto):
         picture = draw_phantom(3, tumor="glioma", size=224).pixels[None, None]
         before = run(proto, picture)
-        softening = Softening(2.0, (0.0, 0.3, -0.2, 0.1))
+        softening = Softening((False, True, True, True), 2.0, 0.7, 0.3, (0.0, 0.0, -0.2, 0.1))
         soften(proto, softening)
         after = run(proto, picture)
         expected = softening.of(before["probabilities"].astype(np.float64))

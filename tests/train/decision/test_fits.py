@@ -2,6 +2,7 @@
 
 import base64
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ from tumorlens.train.decision.reference import histogram
 from tumorlens.train.decision.study import Runs, fit_study_rule, runs_of
 
 CLASSES = ("no_tumor", "glioma", "meningioma")
+TUMORS = (False, True, True)
 METADATA = ModelMetadata(
     name="tiny", version="1", task="multiclass", classes=CLASSES, positive=CLASSES[1:],
     input=InputSpec(height=64, width=64), created="2026-01-01",
@@ -73,7 +75,8 @@ class TestProbabilities:
         given = seen(*overconfident(3000, 2.5))
         found = fit_softening(given)
         softer = given.with_probabilities(found.of(given.probabilities))
-        assert found.temperature == pytest.approx(2.5, rel=0.15)
+        assert found.temperature > 1.5
+        assert found.kind_temperature > 1.5
         assert calibration_error(softer) < 0.03 < calibration_error(given)
 
     def test_a_small_source_counts_as_much_as_a_large_one(self):
@@ -86,7 +89,8 @@ class TestProbabilities:
     def test_each_source_says_what_would_fit_it(self):
         labels, rows = overconfident(1500, 3.0)
         before = seen(labels, rows, sources=["b"] * 1500)
-        after = before.with_probabilities(Softening(3.0, (0, 0, 0)).of(rows))
+        softer = replace(Softening.nothing(TUMORS), temperature=3.0, kind_temperature=3.0)
+        after = before.with_probabilities(softer.of(rows))
         (one,) = by_source(before, after)
         assert (one.source, one.images) == ("b", 1500)
         assert one.temperature == pytest.approx(3.0, rel=0.15)
@@ -97,6 +101,28 @@ class TestProbabilities:
         rows = [[0.1, 0.6, 0.3], [0.8, 0.1, 0.1]] * 50
         found = fit_softening(seen(["tumor", "no_tumor"] * 50, rows))
         assert found.temperature < 1  # all are right, so they may be surer
+
+    def test_how_sure_of_a_tumor_is_apart_from_how_sure_of_its_kind(self):
+        rows = np.array([[0.2, 0.6, 0.2], [0.9, 0.05, 0.05]])
+        surer = replace(Softening.nothing(TUMORS), temperature=0.5).of(rows)
+        vaguer = replace(Softening.nothing(TUMORS), kind_temperature=4.0).of(rows)
+        np.testing.assert_allclose(surer.sum(axis=1), 1)
+        np.testing.assert_allclose(surer[:, 1] / surer[:, 2], rows[:, 1] / rows[:, 2])
+        assert surer[0, 0] < rows[0, 0]
+        assert surer[1, 0] > rows[1, 0]
+        np.testing.assert_allclose(vaguer[:, 0], rows[:, 0])
+        assert vaguer[0, 1] - vaguer[0, 2] < rows[0, 1] - rows[0, 2]
+
+    def test_sure_kinds_and_vague_tumors_are_both_mended(self):
+        chance = np.random.default_rng(2)
+        tumor = chance.uniform(0.05, 0.95, 4000)
+        kind = chance.uniform(0.05, 0.95, 4000)
+        true = np.stack([1 - tumor, tumor * kind, tumor * (1 - kind)], 1)
+        labels = [CLASSES[chance.choice(3, p=row)] for row in true]
+        wrong = replace(Softening.nothing(TUMORS), temperature=3.0, kind_temperature=0.3).of(true)
+        found = fit_softening(seen(labels, wrong))
+        assert found.temperature == pytest.approx(1 / 3, rel=0.15)
+        assert found.kind_temperature == pytest.approx(1 / 0.3, rel=0.15)
 
 
 class _Given(ClassifierMixin, BaseEstimator):

@@ -130,9 +130,9 @@ TRIPOD_AI = (
     Item("23a", "Performance with intervals", f"{_RESULTS}"),
     Item("23b", "Heterogeneity of performance", f"{_RESULTS}, by source and size"),
     Item("24", "Results of updating", "None"),
-    Item("25", "Interpretation", f"{_RESULTS}; [how to read it](../how-to/evaluate.md)"),
+    Item("25", "Interpretation", f"{_RESULTS}; [how to read it](../../how-to/evaluate.md)"),
     Item("26", "Limits", f"{_CARD}, limits"),
-    Item("27a", "Poor or missing input", "[How an answer comes about](../concepts/answers.md)"),
-    Item("27b", "Interaction with users", "[How an answer comes about](../concepts/answers.md)"),
+    Item("27a", "Poor or missing input", "[How an answer comes about](../../concepts/answers.md)"),
+    Item("27b", "Interaction with users", "[How an answer comes about](../../concepts/answers.md)"),
     Item("27c", "Next steps", f"{_CARD}, limits: what has not been measured"),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tumorlens.decide.finding import NOTICE
 from tumorlens.decide.study import POOLING, rule_words
 from tumorlens.evaluate.evidence.checklists import CLAIM, TRIPOD_AI, Item
-from tumorlens.evaluate.tables import control_table, interval, table, to_markdown
+from tumorlens.evaluate.tables import interval, table, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -215,9 +215,6 @@ def _results(evidence: Evidence) -> str:
         "",
         to_markdown(evidence.evaluation),
     ]
-    if evidence.evaluation.controls:
-        head, rows = control_table(evidence.evaluation)
-        parts += ["## Beside controls", "", table(head, rows)]
     parts += ["## As answered", "", _status_table(evidence.answered)]
     parts += [figure_table(m for one in evidence.answered for m in one.figures)]
     parts += ["## Calibration", "", figure_table(evidence.calibration)]

@@ -53,23 +53,49 @@ def with_output(proto: onnx.ModelProto, tensor: str, name: str, width: int | Non
 
 
 def soften(proto: onnx.ModelProto, softening: Softening) -> None:
-    """Let a graph give softened probabilities, and heatmaps in the same unit, in place."""
+    """Let a graph give softened probabilities, and heatmaps in the unit of the tumor logit.
+
+    The steps are those of `Softening.of`; the graph is changed in place.
+    """
+    graph = proto.graph
     inner = f"{_MARK}probabilities"
-    _rename(proto.graph, "probabilities", inner)
-    _rename(proto.graph, "heatmap", f"{_MARK}heatmap")
-    _constant(proto.graph, "least", np.array(_LEAST, np.float32))
-    _constant(proto.graph, "share", np.array(1 / softening.temperature, np.float32))
-    _constant(proto.graph, "biases", np.array([softening.biases], np.float32))
+    _rename(graph, "probabilities", inner)
+    _rename(graph, "heatmap", f"{_MARK}heatmap")
+    constants = {
+        "least": _LEAST,
+        "members": softening.members,
+        "classes": softening.members.T,
+        "share": 1 / softening.temperature,
+        "kind_share": 1 / softening.kind_temperature,
+        "tumor_bias": [[0.0, softening.tumor_bias]],
+        "biases": [softening.biases],
+    }
+    for name, value in constants.items():
+        _constant(graph, name, np.array(value, np.float32))
     chain = [
         ("Max", [inner, "least"], "floored"),
         ("Log", ["floored"], "logits"),
-        ("Mul", ["logits", "share"], "softer"),
-        ("Add", ["softer", "biases"], "shifted"),
+        ("MatMul", ["floored", "classes"], "both"),
+        ("Log", ["both"], "either"),
+        ("MatMul", ["either", "members"], "either_of"),
+        ("Sub", ["logits", "either_of"], "among"),
+        ("Mul", ["among", "kind_share"], "among_softer"),
+        ("Add", ["among_softer", "biases"], "among_shifted"),
+        ("Exp", ["among_shifted"], "among_weights"),
+        ("MatMul", ["among_weights", "classes"], "among_sums"),
+        ("Log", ["among_sums"], "among_logs"),
+        ("MatMul", ["among_logs", "members"], "among_logs_of"),
+        ("Sub", ["among_shifted", "among_logs_of"], "kinds"),
+        ("Mul", ["either", "share"], "either_softer"),
+        ("Add", ["either_softer", "tumor_bias"], "either_shifted"),
+        ("LogSoftmax", ["either_shifted"], "either_logs"),
+        ("MatMul", ["either_logs", "members"], "either_logs_of"),
+        ("Add", ["either_logs_of", "kinds"], "softened"),
     ]
     for operator, inputs, output in chain:
-        _node(proto.graph, operator, inputs, f"{_MARK}{output}")
-    _node(proto.graph, "Softmax", ["shifted"], "probabilities")
-    _node(proto.graph, "Mul", ["heatmap", "share"], "heatmap")
+        _node(graph, operator, inputs, f"{_MARK}{output}")
+    _node(graph, "Exp", ["softened"], "probabilities")
+    _node(graph, "Mul", ["heatmap", "share"], "heatmap")
 
 
 def embed(proto: onnx.ModelProto, tensor: str, projection: Projection) -> None:

@@ -1,9 +1,9 @@
-"""Probabilities that mean what they say: a temperature and a bias a class, fair to each source."""
+"""Probabilities that mean what they say: tumor or none, then the kind, fair to each source."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from tumorlens.model.decision import SourceCalibration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from tumorlens.train.decision.observe import Observations
@@ -21,30 +23,58 @@ BINS = 15
 """Of equal width, as calibration errors are usually told (Guo et al., 2017)."""
 
 _LEAST = 1e-12
+_HEAT = (math.log(0.25), math.log(8.0))
+"""Between these a logarithm of a temperature is looked for."""
+
 _PULL = 0.01
 """How strongly biases are held at 0: with few images of a class they would follow its share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Softening:
-    """Log probabilities are divided by the temperature, then the biases are added.
+    """Two answers are softened apart: tumor against none, and the kind, given a tumor.
 
-    Bias-corrected temperature scaling (Alexandari et al., 2020).
+    How sure a network is of the one says nothing of how sure it is of the other, and some sources
+    show the one alone. Each is bias-corrected temperature scaling (Alexandari et al., 2020): log
+    probabilities are divided by a temperature, then biases are added.
 
     Attributes:
-        temperature: Above 1 it softens.
-        biases: One a class, the first 0.
+        positive: Which classes are tumors.
+        temperature: Of tumor against none; above 1 it softens.
+        kind_temperature: Of the kinds, and of the classes without a tumor where there are several.
+        tumor_bias: Added to the logarithm of the tumor probability.
+        biases: Added to each class among its like; 0 for the first tumor and the first other.
     """
 
+    positive: tuple[bool, ...]
     temperature: float
+    kind_temperature: float
+    tumor_bias: float
     biases: tuple[float, ...]
+
+    @classmethod
+    def nothing(cls, positive: Sequence[bool]) -> Softening:
+        """Leaves probabilities as they are."""
+        return cls(tuple(positive), 1.0, 1.0, 0.0, (0.0,) * len(positive))
+
+    @property
+    def members(self) -> Numbers:
+        """Which class is no tumor and which is one, as zeros and ones, (2, C)."""
+        tumor = np.array(self.positive)
+        found: Numbers = np.stack([~tumor, tumor]).astype(np.float64)
+        return found
 
     def of(self, probabilities: Numbers) -> Numbers:
         """(N, C) → (N, C)."""
-        from scipy.special import softmax
+        from scipy.special import log_softmax
 
-        logits = np.log(np.maximum(probabilities, _LEAST)) / self.temperature
-        result: Numbers = softmax(logits + np.array(self.biases), axis=1)
+        members = self.members
+        floored = np.maximum(probabilities, _LEAST)
+        either = np.log(floored @ members.T)
+        among = (np.log(floored) - either @ members) / self.kind_temperature + self.biases
+        among -= np.log(np.exp(among) @ members.T) @ members
+        either = log_softmax(either / self.temperature + [0.0, self.tumor_bias], axis=1)
+        result: Numbers = np.exp(either @ members + among)
         return result
 
 
@@ -53,18 +83,28 @@ def fit_softening(seen: Observations) -> Softening:
     from scipy.optimize import minimize
 
     known = seen.subset(np.flatnonzero(seen.allowed.any(axis=1)))
-    allowed = known.allowed
-    weights = _even_weights(known.sources)
-    classes = allowed.shape[1]
+    allowed, weights = known.allowed, _even_weights(known.sources)
+    positive = _positive(seen)
+    # A shift of all classes among their like changes nothing, so one of them stays where it is.
+    free = [
+        i for i in range(len(positive)) if i not in {positive.index(True), positive.index(False)}
+    ]
+
+    def made(values: Numbers) -> Softening:
+        biases = [0.0] * len(positive)
+        for index, value in zip(free, values[3:], strict=True):
+            biases[index] = float(value)
+        heat, kind = math.exp(values[0]), math.exp(values[1])
+        return Softening(tuple(positive), heat, kind, float(values[2]), tuple(biases))
 
     def loss(values: Numbers) -> float:
-        given = Softening(math.exp(values[0]), (0.0, *values[1:])).of(known.probabilities)
-        right = np.log(np.maximum((given * allowed).sum(axis=1), _LEAST))
-        return float(-(weights * right).sum() + _PULL * (values[1:] ** 2).sum())
+        right = (made(values).of(known.probabilities) * allowed).sum(axis=1)
+        fit = -(weights * np.log(np.maximum(right, _LEAST))).sum()
+        return float(fit + _PULL * (values[2:] ** 2).sum())
 
-    bounds = [(math.log(0.25), math.log(8.0)), *([(-3.0, 3.0)] * (classes - 1))]
-    found = minimize(loss, np.zeros(classes), bounds=bounds, method="L-BFGS-B")
-    return Softening(math.exp(found.x[0]), (0.0, *(float(value) for value in found.x[1:])))
+    bounds = [_HEAT, _HEAT, *([(-3.0, 3.0)] * (1 + len(free)))]
+    found = minimize(loss, np.zeros(3 + len(free)), bounds=bounds, method="L-BFGS-B")
+    return made(found.x)
 
 
 def by_source(before: Observations, after: Observations) -> tuple[SourceCalibration, ...]:
@@ -132,17 +172,22 @@ def _sure_and_right(seen: Observations) -> tuple[Numbers, NDArray[np.bool_]]:
 
 
 def _own_temperature(seen: Observations) -> float:
+    """The one temperature of both answers that would fit these images by themselves."""
     from scipy.optimize import minimize_scalar
 
-    allowed = seen.allowed
-    none = (0.0,) * allowed.shape[1]
+    allowed, none = seen.allowed, Softening.nothing(_positive(seen))
 
     def loss(value: float) -> float:
-        given = Softening(math.exp(value), none).of(seen.probabilities)
-        return float(-np.log(np.maximum((given * allowed).sum(axis=1), _LEAST)).mean())
+        both = replace(none, temperature=math.exp(value), kind_temperature=math.exp(value))
+        given = (both.of(seen.probabilities) * allowed).sum(axis=1)
+        return float(-np.log(np.maximum(given, _LEAST)).mean())
 
-    found = minimize_scalar(loss, bounds=(math.log(0.25), math.log(8.0)), method="bounded")
+    found = minimize_scalar(loss, bounds=_HEAT, method="bounded")
     return float(math.exp(found.x))
+
+
+def _positive(seen: Observations) -> list[bool]:
+    return [name in seen.metadata.positive for name in seen.metadata.classes]
 
 
 def _even_weights(sources: NDArray[np.str_]) -> Numbers:
