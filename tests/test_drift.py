@@ -74,7 +74,19 @@ def test_lines_and_lists_of_the_service_are_read(tmp_path):
     assert list(read_findings(path)) == [one, one]
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '"text"', '{"record": "finding"}', '{"items": [3]}'])
+OTHERWISE = [
+    {"status": "fine"}, {"status": {}}, {"novelty": float("nan")}, {"novelty": 1e400},
+    {"tumor_probability": "high"}, {"reasons": "none"}, {"reasons": [None]}, {"model": [1]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{", "[1]", '"text"', '{"record": "finding"}', '{"items": [3]}',
+        *(json.dumps(records([1.0])[0] | one) for one in OTHERWISE),
+    ],
+)  # fmt: skip
 def test_a_line_that_is_no_finding_is_named(tmp_path, line):
     path = tmp_path / "findings.jsonl"
     path.write_text("\n" + line)

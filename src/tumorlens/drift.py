@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from tumorlens.decide.finding import CONFIG, Fraction, Status
 from tumorlens.errors import DatasetError, ModelIncompatible
@@ -233,13 +233,41 @@ def _records(path: Path, number: int, line: str) -> Iterator[dict[str, Any]]:
         yield _checked(path, number, given)
 
 
+class _Reason(BaseModel):
+    code: str
+
+
+class _ModelName(BaseModel):
+    name: str
+
+
+class _Read(BaseModel):
+    """What is read of a finding; the rest of it may be anything."""
+
+    model: _ModelName
+    status: Status
+    novelty: FiniteFloat | None = None
+    unlikeness: FiniteFloat | None = None
+    tumor_probability: Fraction | None = None
+    reasons: tuple[_Reason, ...] = ()
+
+
 def _checked(path: Path, number: int, record: Any) -> dict[str, Any]:
-    is_finding = isinstance(record, dict) and record.get("record", "finding") == "finding"
-    known = is_finding and isinstance(record.get("model"), dict) and "status" in record
-    if not isinstance(record, dict) or (is_finding and not known):
-        msg = f"{path}, line {number}: no finding; name a file that `predict --format json` wrote"
-        raise DatasetError(msg)
-    return record
+    if isinstance(record, dict) and record.get("record", "finding") != "finding":
+        return record
+    try:
+        _Read.model_validate(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = f"{where}: {first['msg']}" if where else first["msg"]
+        msg = (
+            f"{path}, line {number}: no finding ({why}); name a file that "
+            "`predict --format json` wrote"
+        )
+        raise DatasetError(msg) from error
+    kept: dict[str, Any] = record
+    return kept
 
 
 def _values(records: list[Mapping[str, Any]], name: str) -> Numbers:
