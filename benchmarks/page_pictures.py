@@ -199,7 +199,9 @@ def _keep(page: Any, name: str) -> None:
     page.wait_for_timeout(SETTLE_MS)
     shown = Image.open(BytesIO(page.screenshot())).convert("RGB")
     path = OUT / name
-    fewer = shown.quantize(palette=shown.quantize(COLOURS), dither=Image.Dither.FLOYDSTEINBERG)
+    # This way of choosing them keeps those of small parts, such as a legend, too.
+    palette = shown.quantize(COLOURS, method=Image.Quantize.FASTOCTREE)
+    fewer = shown.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     fewer.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size // 1024} KiB")
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Beyond these shares of a hundred, "about" would round to none or all of them.
 FEW, MANY = 0.005, 0.995
 TIMES = "\N{MULTIPLICATION SIGN}"
+# Keeps a figure and its unit on one line.
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Words:
         if lesion.longest_mm is None or lesion.perpendicular_mm is None:
             sides = f"{lesion.longest_pixels:.0f} {TIMES} {lesion.perpendicular_pixels:.0f}"
             return self.catalogue.gettext("%(sides)s pixels") % {"sides": sides}
-        return self.number(f"{lesion.longest_mm:.1f} {TIMES} {lesion.perpendicular_mm:.1f} mm")
+        sides = f"{lesion.longest_mm:.1f} {TIMES} {lesion.perpendicular_mm:.1f}"
+        return self.number(f"{sides}{SPACE}mm")
 
     def _reason(self, reason: Reason, finding: Finding) -> str:
         """A reason by its code; one that is not known here stays as it was given."""
