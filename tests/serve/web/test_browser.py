@@ -58,6 +58,10 @@ def test_one_scan_is_answered_in_words_first_then_shown(visit):
         expect(seen.page.get_by_label("Outline")).to_be_checked()
         assert drawn(seen.page)
         expect(seen.page.locator(".notice")).to_be_in_viewport()
+        controls, notice = (
+            seen.page.locator(one).bounding_box() for one in (".viewer .lower", ".notice")
+        )
+        assert controls["y"] + controls["height"] <= notice["y"], "controls lie under the notice"
         assert "normal" not in seen.page.content().lower().replace("font-weight: normal", "")
 
 
@@ -108,6 +112,13 @@ def test_a_series_is_one_stack_in_the_order_of_its_places_and_measured_in_mm(vis
         expect(page.locator("[data-say]")).to_have_text(f"{30 * SPACING:.1f} mm")
         stage.press("Backspace")
         stage.press("Escape")
+        # Once the longest words were there, the picture stays where it is.
+        places = []
+        for key, name in (("End", "IM0.dcm"), ("Home", "IM3.dcm"), ("End", "IM0.dcm")):
+            stage.press(key)
+            expect(page.locator("[data-words] .file")).to_have_text(name)
+            places.append(stage.bounding_box()["y"])
+        assert places[1] == places[2]
 
 
 def test_files_can_be_dropped_and_pasted(visit):
