@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,11 @@ def _main(page):
     return page.get_by_test_id("stMain")
 
 
+def _answers(page):
+    """The answers in words, whichever they are: the bundled model gives the first."""
+    return _main(page).locator(".tl-card .tl-head")
+
+
 def _drop(page, *files):
     page.locator("input[type=file]").set_input_files(
         [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
@@ -108,9 +114,9 @@ def _drop(page, *files):
 def test_a_dropped_scan_is_answered(visit, width, scheme):
     with visit(width, scheme=scheme) as page:
         _drop(page, ("scan.png", png(5, size=256)))
-        page.get_by_text("Tumor found", exact=False).first.wait_for()
+        _answers(page).first.wait_for()
         pictures = page.get_by_test_id("stImage").locator("img")
-        pictures.nth(1).wait_for()
+        pictures.first.wait_for()
         assert pictures.evaluate_all("all => all.every(one => one.complete)")
         assert page.get_by_text(NOTICE).first.is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -144,14 +150,14 @@ def test_two_models_are_compared(visit):
         page.get_by_test_id("stMultiSelect").locator("input").fill("tiny")
         page.get_by_role("option", name="tiny").wait_for()
         page.keyboard.press("Enter")
-        page.get_by_text("that is no second opinion").wait_for()
-        assert _main(page).get_by_text("Tumor found: meningioma").count() == 2
+        page.get_by_text(re.compile("no second opinion|let a person read")).wait_for()
+        assert _answers(page).count() == 2
 
 
 def test_every_page_can_be_reached_and_keeps_the_scans(visit):
     with visit() as page:
         _drop(page, ("scan.png", png(5, size=256)))
-        page.get_by_text("Tumor found", exact=False).first.wait_for()
+        _answers(page).first.wait_for()
         for name, sign in (
             ("Thresholds", "Sensitivity of at least"),
             ("Model and evidence", "The model card"),
