@@ -201,6 +201,7 @@ def _reason_texts(words: Words) -> dict[str, str]:
         ),
         "several_classes": gettext("It can be %(kinds)s"),
         "no_class": gettext("No kind that the model knows fits well enough"),
+        "unsure": gettext("The likeliest answer is not sure enough to be given") + compared,
         "contradiction": gettext(
             "The likeliest answer is not the one that fits well enough (%(kinds)s)"
         ),
