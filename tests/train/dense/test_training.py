@@ -17,6 +17,7 @@ from tumorlens.data.split import split
 from tumorlens.errors import DatasetError
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import draw_phantom, read
+from tumorlens.train.dense.draw import Drawer
 from tumorlens.train.dense.images import load_marked
 from tumorlens.train.dense.network import LesionNetwork
 from tumorlens.train.export.convert import export
@@ -35,6 +36,7 @@ SMALL = (
     "dense.draws.images=24",
     "dense.small_first.epochs=1",
     "dense.small_first.scale=0.5",
+    "dense.mild_last.epochs=0",
 )
 
 
@@ -125,7 +127,9 @@ def test_the_first_epochs_see_smaller_pictures_and_the_others_whole_ones(
     seen = []
     forward = LesionNetwork.forward
     monkeypatch.setattr(
-        LesionNetwork, "forward", lambda self, x: seen.append(x.shape[-1]) or forward(self, x)
+        LesionNetwork,
+        "forward",
+        lambda self, x: (self.training and seen.append(x.shape[-1])) or forward(self, x),
     )
     run(root, tmp_path / "run")
     assert seen == [32] * 3 + [64] * 3
@@ -170,3 +174,26 @@ def test_the_test_fold_is_never_opened(root, tmp_path):
     wanted = torch.load(done.weights, weights_only=True)
     found = torch.load(repeated.weights, weights_only=True)
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_the_last_epochs_change_pictures_less_and_fall_to_rest_from_a_rate_of_their_own(
+    root, tmp_path, monkeypatch
+):
+    given = []
+    batches = Drawer.batches
+    monkeypatch.setattr(
+        Drawer,
+        "batches",
+        lambda self, count, size, ranges, chance: (
+            given.append(ranges) or batches(self, count, size, ranges, chance)
+        ),
+    )
+    mild = ("fit.epochs=4", "dense.mild_last.epochs=2", "dense.mild_last.scale=0.5")
+    done = run(root, tmp_path / "run", *mild, "dense.mild_last.rate=0.25", "augment.gamma=0.8")
+    assert [ranges.gamma for ranges in given] == [0.8, 0.8, 0.4, 0.4]
+    with (done.folder / "select/curves.csv").open() as file:
+        rates = [float(line["learning_rate"]) for line in csv.DictReader(file)]
+    highest = done.recipe.fit.learning_rate
+    assert rates[1] < 0.3 * highest  # nearly at rest at the end of its part
+    assert 0.15 * highest < rates[2] <= 0.25 * highest
+    assert rates[3] < 0.03 * highest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
     from torch.optim.swa_utils import AveragedModel
 
+    from tumorlens.train.augment.spec import AugmentRecipe
     from tumorlens.train.dataset import LabelledImages
     from tumorlens.train.dense.images import MarkedImages
     from tumorlens.train.dense.network import LesionNetwork
     from tumorlens.train.dense.spec import DenseSpec
+    from tumorlens.train.fit.spec import FitRecipe
     from tumorlens.train.recipe import Recipe
 
 
@@ -136,7 +138,7 @@ def _epoch(
     on_step: Callable[[Step], None] | None,
 ) -> tuple[float, float]:
     """The mean loss of an epoch's batches, and the learning rate at its last step."""
-    seed = recipe.seed * SEEDS_APART + number
+    seed, stage = recipe.seed * SEEDS_APART + number, _stage(recipe, number)
     chance = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # dropout draws from the global stream
     spec, fit = dense_spec(recipe), recipe.fit
@@ -144,9 +146,10 @@ def _epoch(
     steps = max(1, spec.draws.images // fit.batch)
     network.train()
     total, rate = 0.0, 0.0
-    drawn = drawer.batches(steps, fit.batch, recipe.augment, chance)
+    drawn = drawer.batches(steps, fit.batch, stage.augment, chance)
     for step, (pictures, taught) in enumerate(drawn, start=1):
-        rate = learning_rate(fit, number - 1 + (step - 1) / steps, fit.epochs, curves)
+        position = number - 1 - stage.before + (step - 1) / steps
+        rate = learning_rate(stage.fit, position, stage.epochs, curves)
         given = pictures.to(device).contiguous(memory_format=torch.channels_last)
         with computed_in(fit.precision, device):
             outputs = network(given)
@@ -158,6 +161,33 @@ def _epoch(
         if on_step:
             on_step(Step(number, fit.epochs, step, steps, total / step))
     return total / steps, rate
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One of the two parts of a fit, each with a schedule of its own.
+
+    Attributes:
+        before: Epochs before it.
+        epochs: Of its own.
+        fit: How the learning rate goes.
+        augment: How pictures are changed.
+    """
+
+    before: int
+    epochs: int
+    fit: FitRecipe
+    augment: AugmentRecipe
+
+
+def _stage(recipe: Recipe, epoch: int) -> _Stage:
+    mild, fit = dense_spec(recipe).mild_last, recipe.fit
+    first = max(0, fit.epochs - mild.epochs)
+    if epoch <= first:
+        return _Stage(0, first, fit, recipe.augment)
+    again = {"learning_rate": mild.rate * fit.learning_rate, "warmup_epochs": 0}
+    changed = recipe.augment.scaled(mild.scale)
+    return _Stage(first, mild.epochs, fit.model_copy(update=again), changed)
 
 
 def _drawer(training: MarkedImages, spec: DenseSpec, epoch: int) -> Drawer:

@@ -89,6 +89,22 @@ class SmallFirst(_Strict):
     scale: Annotated[float, Field(gt=0.0, le=1.0)] = 5 / 7
 
 
+class MildLast(_Strict):
+    """The last epochs change pictures less: what strong changes hide can be learnt there.
+
+    Lesions that are hardly darker than the brain around them vanish under noise and bent greys.
+
+    Attributes:
+        epochs: How many; 0 for none.
+        scale: Of the ranges of the augmentation.
+        rate: Of the learning rate, which falls from there to 0 by the recipe's schedule.
+    """
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    scale: Annotated[float, Field(ge=0.0, le=1.0)] = 0.4
+    rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.4
+
+
 class DenseSpec(_Strict):
     """A network that marks lesions, decides from the marks, and names the kind.
 
@@ -100,6 +116,7 @@ class DenseSpec(_Strict):
         style_mixing: Share of the pictures whose coarse brightness pattern is mixed with another
             picture's (low Fourier amplitudes).
         small_first: Which epochs see smaller pictures.
+        mild_last: Which epochs change pictures less.
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
@@ -108,3 +125,4 @@ class DenseSpec(_Strict):
     losses: LossSpec = LossSpec()
     style_mixing: Fraction = 0.2
     small_first: SmallFirst = SmallFirst()
+    mild_last: MildLast = MildLast()
