@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tumorlens.decide.decide import decide
 from tumorlens.decide.finding import NOTICE, Status
-from tumorlens.model.decision import Decision, PictureGate
+from tumorlens.model.decision import Decision, PictureGate, Selection
 from tumorlens.model.format import Thresholds
 from tumorlens.model.run import Model, RawOutputs
 from tumorlens.scan.facts import FACTS, facts_of
@@ -264,3 +264,22 @@ def test_a_tumor_whose_evidence_lies_at_the_border_is_uncertain(model_with):
     finding = decide(scan(), (), replace(answered, heatmap=border), known)
     assert [reason.code for reason in finding.reasons] == ["frame_energy"]
     assert finding.status is Status.UNCERTAIN
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ((0.0, 0.8, 0.2, 0.0), Status.TUMOR),
+        ((0.0, 0.6, 0.4, 0.0), Status.UNCERTAIN),
+        ((0.8, 0.2, 0.0, 0.0), Status.NO_TUMOR),
+        ((0.6, 0.4, 0.0, 0.0), Status.UNCERTAIN),
+    ],
+)
+def test_an_answer_that_is_not_sure_enough_is_left_to_a_person(model_with, row, status):
+    rule = Selection(target=0.97, least=0.7, accuracy=0.98, answered=0.8, on="fold 2")
+    finding = decide(scan(), (), outputs(*row), model_with(decision=Decision(selection=rule)))
+    assert finding.status is status
+    if status is Status.UNCERTAIN:
+        (reason,) = finding.reasons
+        assert (reason.code, reason.measure, reason.limit) == ("unsure", pytest.approx(0.6), 0.7)
+        assert "60.0 %" in reason.text

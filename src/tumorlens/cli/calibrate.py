@@ -24,9 +24,9 @@ EPILOG = """
 
 What is fitted, on the validation fold of the model's own manifest: how soft its probabilities are,
 fair to each source; the tumor threshold that keeps 97 % of tumors; prediction sets at every
-coverage; what a brain MRI looks like; how much of a map may lie at the border; how a series becomes
-one answer; examples to compare with; and the reference that `tumorlens monitor` compares with.
-Test images are never opened.
+coverage; how sure an answer must be; what a brain MRI looks like; how much of a map may lie at the
+border; how a series becomes one answer; examples to compare with; and the reference that
+`tumorlens monitor` compares with. Test images are never opened.
 """
 
 
@@ -38,6 +38,15 @@ def calibrate(
     manifest: Annotated[
         Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
     ] = None,
+    right: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.999,
+            help="The share of given answers that should be right; the others are uncertain. "
+            "0 withholds none for it.",
+        ),
+    ] = 0.97,
 ) -> None:
     """Fit when a model doubts or refuses, on images that it did not learn from."""
     from tumorlens.cli.console import OutputConsole
@@ -55,6 +64,7 @@ def calibrate(
             data,
             out,
             manifest=manifest,
+            right=right,
             progress=lambda what: shown.enter_context(display.counting(what)),
         )
     _show(OutputConsole(), found)
@@ -88,12 +98,17 @@ def _show(console: Console, found: Calibrated) -> None:
         console.print(
             f"picture: uncertain above {gate.uncertain:.1f}, rejected {gate.rejected:.1f}"
         )
+    if (rule := decision.selection) is not None:
+        console.print(
+            f"answers from {rule.least:.3f} up: {rule.accuracy:.3f} right of the "
+            f"{rule.answered:.0%} that are given (target {rule.target:.2f})"
+        )
     if decision.frame_energy is not None:
         console.print(f"map at the border: uncertain above {decision.frame_energy:.0%}")
-    if (rule := decision.study) is not None:
+    if (series := decision.study) is not None:
         console.print(
-            f"series: mean of the {rule.highest} highest slices, AUROC {rule.auroc:.3f} over "
-            f"{rule.studies} {rule.on}"
+            f"series: mean of the {series.highest} highest slices, AUROC {series.auroc:.3f} over "
+            f"{series.studies} {series.on}"
         )
     if (known := decision.neighbours) is not None:
         console.print(

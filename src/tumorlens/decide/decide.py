@@ -34,8 +34,8 @@ def decide(
     1. Rejected where the quality gate or the picture gate says so, or the novelty gate of a picture
        that the picture gate does not let pass either.
     2. Else uncertain where a gate says so, where the tumor probability lies strictly between the
-       model's two thresholds, where its prediction set is not exactly the answer, or where what
-       speaks for a tumor lies at the border of the picture.
+       model's two thresholds, where its prediction set is not exactly the answer, where the answer
+       is not sure enough, or where what speaks for a tumor lies at the border of the picture.
     3. Else a tumor or no tumor, by the thresholds; a tumor's label is its most probable kind.
 
     Args:
@@ -66,6 +66,7 @@ def decide(
     answer = numbers.answer(model.metadata)
     reasons += tuple(_threshold_doubts(numbers, answer, model.metadata))
     reasons += tuple(_set_doubts(numbers, answer, model.metadata))
+    reasons += tuple(_sureness_doubts(numbers, answer, model.metadata))
     if answer is Status.TUMOR:
         shown = model.metadata.classes.index(numbers.tumor_kind)
         share = frame_energy(outputs.heatmap[0], shown)
@@ -147,6 +148,12 @@ class _Numbers:
             return Status.NO_TUMOR
         return Status.UNCERTAIN
 
+    def sureness(self, answer: Status) -> float | None:
+        """The probability of an answer itself; None where there is none."""
+        if answer is Status.TUMOR:
+            return self.probabilities[self.tumor_kind]
+        return 1.0 - self.tumor_probability if answer is Status.NO_TUMOR else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Likeness:
@@ -209,6 +216,18 @@ def _set_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> l
         text = f"{words} is the likeliest answer, but only {names} fits well enough"
         return [Reason(code="contradiction", text=text)]
     return []
+
+
+def _sureness_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:
+    rule = metadata.decision.selection
+    sure = numbers.sureness(answer)
+    if rule is None or sure is None or sure >= rule.least:
+        return []
+    text = (
+        f"the likeliest answer has a probability of {percent(sure)}; only from "
+        f"{percent(rule.least)} up are answers right often enough ({percent(rule.target)})"
+    )
+    return [Reason(code="unsure", text=text, measure=round(sure, DECIMALS), limit=rule.least)]
 
 
 def _finding(

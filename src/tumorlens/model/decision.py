@@ -128,6 +128,25 @@ class SourceCalibration(_Strict):
     brier_after: float
 
 
+class Selection(_Strict):
+    """How sure an answer must be to be given, so that what is given is right often enough.
+
+    Attributes:
+        target: The share of given answers that should be right.
+        least: Below this probability of its own an answer is uncertain: the probability of the
+            kind of tumor that is named, or of no tumor.
+        accuracy: The share that is right of what is given on images that nothing was learnt from.
+        answered: The share of those images that is given an answer.
+        on: What the images are, in words.
+    """
+
+    target: Fraction
+    least: Fraction
+    accuracy: Fraction
+    answered: Fraction
+    on: str
+
+
 class StudyRule(_Strict):
     """How a series becomes one answer: the mean logit of its highest slices, calibrated.
 
@@ -213,6 +232,7 @@ class Decision(_Strict):
         calibration: How well probabilities agree with what is seen, source by source.
         frame_energy: Above this share of a map's mass in the picture's outer frame, the answer is
             uncertain.
+        selection: How sure an answer must be to be given.
         study: How a series becomes one answer.
         reference: How figures of findings are spread.
         neighbours: Training examples.
@@ -225,6 +245,7 @@ class Decision(_Strict):
     operating: OperatingPoint | None = None
     calibration: tuple[SourceCalibration, ...] = ()
     frame_energy: Fraction | None = None
+    selection: Selection | None = None
     study: StudyRule | None = None
     reference: tuple[Histogram, ...] = ()
     neighbours: Neighbours | None = None

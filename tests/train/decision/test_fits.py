@@ -17,11 +17,16 @@ from tumorlens.decide.picture import judge_picture
 from tumorlens.decide.study import mean_of_highest
 from tumorlens.errors import ModelIncompatible
 from tumorlens.model.decision import Decision
-from tumorlens.model.format import InputSpec, ModelMetadata
+from tumorlens.model.format import InputSpec, ModelMetadata, Thresholds
 from tumorlens.scan import draw_phantom
 from tumorlens.scan.facts import FACTS, facts_of
 from tumorlens.train.decision.gate import FALSE_REJECTION, fit_picture_gate
-from tumorlens.train.decision.limits import conformal_levels, frame_limit, operating_point
+from tumorlens.train.decision.limits import (
+    conformal_levels,
+    frame_limit,
+    operating_point,
+    selection,
+)
 from tumorlens.train.decision.neighbours import fit_neighbours, nearest_distance
 from tumorlens.train.decision.observe import Observations
 from tumorlens.train.decision.probabilities import (
@@ -60,10 +65,10 @@ def seen(labels, probabilities, *, sources=None, groups=None, features=None, fra
     )  # fmt: skip
 
 
-def overconfident(count, temperature, seed=0):
+def overconfident(count, temperature, seed=0, spread=1.5):
     """Labels drawn from true probabilities, and answers sharper than those."""
     chance = np.random.default_rng(seed)
-    logits = chance.normal(0, 1.5, (count, 3))
+    logits = chance.normal(0, spread, (count, 3))
     true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = [CLASSES[chance.choice(3, p=row)] for row in true]
     sharp = np.exp(logits * temperature)
@@ -192,6 +197,39 @@ class TestLimits:
 
     def test_without_a_tumor_there_is_no_threshold_to_choose(self):
         assert operating_point(seen(["no_tumor"], [[0.9, 0.1, 0.0]]), "fold 2") is None
+
+    def test_what_is_given_is_right_often_enough_on_other_images_too(self):
+        rule = selection(seen(*overconfident(4000, 1.0, spread=5)), Thresholds(), "fold 2")
+        assert rule.accuracy >= rule.target
+        assert 0.3 < rule.answered < 0.98
+        labels, rows = overconfident(4000, 1.0, seed=5, spread=5)
+        tumor = rows[:, 1:].sum(axis=1)
+        sure = np.where(tumor >= 0.5, rows[:, 1:].max(axis=1), rows[:, 0])
+        chosen = np.where(tumor >= 0.5, 1 + rows[:, 1:].argmax(axis=1), 0)
+        right = chosen == [CLASSES.index(label) for label in labels]
+        given = sure >= rule.least
+        assert right[given].mean() == pytest.approx(0.97, abs=0.015)
+        assert given.mean() == pytest.approx(rule.answered, abs=0.05)
+
+    def test_answers_that_are_all_right_are_all_given(self):
+        rows = [[0.02, 0.97, 0.01], [0.9, 0.05, 0.05]] * 100
+        rule = selection(seen(["glioma", "no_tumor"] * 100, rows), Thresholds(), "fold 2")
+        assert (rule.least, rule.accuracy, rule.answered) == (0.0, 1.0, 1.0)
+
+    def test_the_more_is_asked_for_the_less_is_given(self):
+        held_out = seen(*overconfident(2000, 1.0, spread=5))
+        given = [selection(held_out, Thresholds(), "x", share).answered for share in (0, 0.9, 0.97)]
+        assert given[0] == 1.0
+        assert given == sorted(given, reverse=True)
+
+    def test_tumors_of_unknown_kind_are_right_as_tumors(self):
+        rows = [[0.1, 0.5, 0.4]] * 60
+        rule = selection(seen(["tumor"] * 60, rows), Thresholds(), "fold 2")
+        assert (rule.accuracy, rule.answered) == (1.0, 1.0)
+
+    def test_few_answers_prove_no_limit(self):
+        rows = [[0.1, 0.8, 0.1]] * 20
+        assert selection(seen(["glioma"] * 20, rows), Thresholds(), "fold 2") is None
 
     def test_few_maps_of_tumors_raise_the_alarm(self):
         frame = np.linspace(0, 1, 201)

@@ -170,6 +170,7 @@ def _subject(model: Model) -> Subject:
         test_fold=fold if isinstance(fold, int) else None,
         coverage=metadata.thresholds.coverage,
         operating=metadata.decision.operating,
+        selection=metadata.decision.selection,
         calibration=metadata.decision.calibration,
         study=metadata.decision.study,
         fitted_on=metadata.decision.fitted_on,

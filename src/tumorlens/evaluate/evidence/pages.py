@@ -131,10 +131,16 @@ def _decision(evidence: Evidence) -> list[str]:
             f"sensitivity of {point.target:.2f}: on {point.on} sensitivity "
             f"{point.sensitivity:.3f}{kept}."
         )
+    if (rule := subject.selection) is not None:
+        lines.append(
+            f"- An answer is given from a probability of its own of {rule.least:.3f} up, chosen so "
+            f"that {rule.target:.0%} of what is given is right: on {rule.on} {rule.accuracy:.3f} "
+            f"of the {rule.answered:.3f} that were answered."
+        )
     if subject.coverage is not None:
         lines.append(f"- Prediction sets hold the true class in {subject.coverage:.0%} of cases.")
-    rule = POOLING if subject.study is None else rule_words(subject.study)
-    lines.append(f"- Series: {rule}.")
+    series = POOLING if subject.study is None else rule_words(subject.study)
+    lines.append(f"- Series: {series}.")
     return lines
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tumorlens.decide.finding import Status
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate.evaluation import Evaluation
-from tumorlens.model.decision import OperatingPoint, SourceCalibration, StudyRule
+from tumorlens.model.decision import OperatingPoint, Selection, SourceCalibration, StudyRule
 from tumorlens.model.format import DataSource, Metric
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Subject(_Frozen):
         test_fold: The fold that it never saw, or None.
         coverage: Of its prediction sets, or None.
         operating: Its operating point, or None.
+        selection: How sure its answers must be, or None.
         calibration: How its probabilities were softened, source by source.
         study: How a series becomes one answer, or None.
         fitted_on: What its decision was fitted on, in words; empty where it was not.
@@ -56,6 +57,7 @@ class Subject(_Frozen):
     test_fold: int | None
     coverage: float | None
     operating: OperatingPoint | None
+    selection: Selection | None = None
     calibration: tuple[SourceCalibration, ...]
     study: StudyRule | None
     fitted_on: str

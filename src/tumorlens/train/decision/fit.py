@@ -20,7 +20,13 @@ from tumorlens.train.decision.graph import (
     soften,
     with_output,
 )
-from tumorlens.train.decision.limits import conformal_levels, frame_limit, operating_point
+from tumorlens.train.decision.limits import (
+    RIGHT,
+    conformal_levels,
+    frame_limit,
+    operating_point,
+    selection,
+)
 from tumorlens.train.decision.neighbours import fit_neighbours
 from tumorlens.train.decision.observe import Observations, observe
 from tumorlens.train.decision.probabilities import by_source, fit_softening
@@ -71,6 +77,7 @@ def calibrate_file(
     target: Path,
     *,
     manifest: Path | None = None,
+    right: float = RIGHT,
     progress: Callable[[str], Progress] | None = None,
 ) -> Calibrated:
     """Fit the decision of a model, and write a copy of its file with it.
@@ -88,6 +95,7 @@ def calibrate_file(
         root: The folder that holds its sets.
         target: The file to write.
         manifest: The manifest of its training run, or None to build it again.
+        right: The share of given answers that should be right; 0 withholds none for it.
         progress: Given what is done, gives a function to call with (done, in all).
 
     Raises:
@@ -117,7 +125,7 @@ def calibrate_file(
     held_out = look.at(held, count("answering held-out images"))
     learnt = look.at(_some(rest), count("answering training images"))
     on = f"fold {recipe.data.validation_fold} of {' and '.join(sorted(set(held_out.sources)))}"
-    fitted = _fit(proto, held_out, learnt, on, feature, is_learnt=recipe.fit.refit)
+    fitted = _fit(proto, held_out, learnt, on, feature, right, is_learnt=recipe.fit.refit)
     with made_beside(target) as made:
         made.write_bytes(with_metadata(proto, fitted.metadata))
         load_file(made, threads=1)
@@ -167,6 +175,7 @@ def _fit(
     learnt: Observations,
     on: str,
     feature: str | None,
+    right: float,
     *,
     is_learnt: bool,
 ) -> Calibrated:
@@ -179,7 +188,7 @@ def _fit(
             "the limits on novelty and maps stay as training fitted them."
         )
     else:
-        held_out, metadata, decision = _decided(proto, held_out, decision, on)
+        held_out, metadata, decision = _decided(proto, held_out, decision, on, right)
         if decision.study is None:
             notes.append("No held-out series shows slices with and without a tumor: no study rule.")
     import numpy as np
@@ -203,7 +212,7 @@ def _fit(
 
 
 def _decided(
-    proto: onnx.ModelProto, held_out: Observations, decision: Decision, on: str
+    proto: onnx.ModelProto, held_out: Observations, decision: Decision, on: str, right: float
 ) -> tuple[Observations, ModelMetadata, Decision]:
     """What needs images that nothing was learnt from."""
     import numpy as np
@@ -233,4 +242,5 @@ def _decided(
             "coverage": standard.coverage,
         }
     )
+    decision = decision.model_copy(update={"selection": selection(softer, thresholds, on, right)})
     return softer, held_out.metadata.model_copy(update={"thresholds": thresholds}), decision
