@@ -98,6 +98,7 @@ VARIANTS = {
             "augment.rician=0",
         ),
     ),
+    "no-contrast": Variant("grey levels as they are in the file", ("dense.contrast=0",)),
     "no-average": Variant("no averaging of weights", ("fit.average=0",)),
     "more-removal": Variant("half of the lesions removed", ("dense.lesions.remove=0.5",)),
     "less-removal": Variant(
@@ -105,7 +106,7 @@ VARIANTS = {
         ("dense.lesions.remove=0.1", "dense.lesions.artefact=0.1"),
     ),
     "small-first": Variant(
-        "everything at 224 pixels, after 30 of 40 epochs at 128",
+        "everything but drawn-out contrast at 224 pixels, after 30 of 40 epochs at 128",
         scale=(
             "input.height=224",
             "input.width=224",
@@ -114,6 +115,7 @@ VARIANTS = {
             "dense.small_first.epochs=30",
             "dense.small_first.scale=0.5714285714285714",
             "dense.mild_last.epochs=0",
+            "dense.contrast=0",
         ),
     ),
 }

@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from tumorlens.train.dense.losses import Taught, dense_loss
-from tumorlens.train.dense.network import DenseOutputs, Evidence, LesionNetwork, pool_under
+from tumorlens.train.dense.network import (
+    DenseOutputs,
+    Evidence,
+    LesionNetwork,
+    draw_out,
+    pool_under,
+)
 from tumorlens.train.dense.spec import LossSpec
 
 
@@ -87,3 +93,20 @@ def test_an_unknown_mask_teaches_nothing_about_pixels():
     loss = dense_loss(outputs, taught(mask, known=False, tumor=True, kind=-1), LossSpec())
     loss.backward()
     assert outputs.marks.grad is None or not outputs.marks.grad.any()
+
+
+def test_a_faint_lesion_is_drawn_out_whatever_fat_and_window_do_to_the_brightness():
+    head = torch.zeros(1, 1, 64, 64)
+    head[..., 4:60, 4:60] = 0.9  # fat
+    head[..., 8:56, 8:56] = 0.25 + 0.06 * (torch.rand(48, 48) - 0.5)  # brain
+    head[..., 30:40, 20:30] = 0.22  # three hundredths darker
+    drawn = draw_out(head, 4.0)
+    lesion, brain = drawn[..., 32:38, 22:28].mean(), drawn[..., 32:38, 40:46].mean()
+    assert brain - lesion > 3 * 2 * 0.03  # thrice as far apart as in [-1, 1] as it came
+    darker = draw_out(head * 0.5, 4.0)
+    assert torch.allclose(darker[head > 0], drawn[head > 0], atol=1e-3)
+
+
+def test_a_picture_of_one_grey_is_not_drawn_out_into_noise():
+    assert draw_out(torch.full((1, 1, 16, 16), 0.5), 2.5).abs().max() < 1e-3
+    assert draw_out(torch.zeros(1, 1, 16, 16), 2.5).isfinite().all()

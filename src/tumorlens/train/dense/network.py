@@ -33,6 +33,19 @@ EVIDENCE_SHARES = (0.002, 0.01)
 """The highest shares of a picture's marks that are averaged: about a small lesion, and a larger
 one. A maximum would follow one noisy pixel, a mean over all would drown a small lesion."""
 
+CENTRE_SPREAD = 0.45
+"""Of the bell, in half sides, by which pixels count for a picture's contrast: brain counts most,
+and the bright fat around it, which differs most between scanners, hardly."""
+
+SURROUNDINGS = 0.04
+"""Pixels darker than this are no head, and do not count for the contrast."""
+
+OUTLYING = 1.5
+"""Pixels further from the mean, in spreads, are left out when mean and spread are taken anew."""
+
+LEAST_SPREAD = 0.005
+"""Below it what differs is noise, and is not drawn out further."""
+
 UNDER_MASK_FLOOR = 1e-3
 """Weight of pixels that are not marked, so that the pooling is defined where nothing is."""
 
@@ -57,10 +70,12 @@ class LesionNetwork(nn.Module):
     Args:
         kinds: How many kinds of tumor are told apart.
         dropout: Before the layer that names the kind.
+        contrast: As of `draw_out`; 0 leaves grey levels as they are.
     """
 
-    def __init__(self, kinds: int, *, dropout: float = 0.3) -> None:
+    def __init__(self, kinds: int, *, dropout: float = 0.3, contrast: float = 0.0) -> None:
         super().__init__()
+        self.contrast = contrast
         self.backbone = MobileNetV2()
         self.decoder = Decoder()
         self.evidence = Evidence()
@@ -73,7 +88,8 @@ class LesionNetwork(nn.Module):
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """Features at strides 4, 8, 16 and 32."""
-        return self.backbone.levels((image * 2 - 1).expand(-1, 3, -1, -1), SKIPS)
+        grey = draw_out(image.float(), self.contrast) if self.contrast else image * 2 - 1
+        return self.backbone.levels(grey.expand(-1, 3, -1, -1), SKIPS)
 
     def answer(self, levels: Sequence[Tensor]) -> DenseOutputs:
         """The answers from the features of `levels`."""
@@ -168,6 +184,37 @@ class Evidence(nn.Module):
         (N, 1, h, w) → (N, 1, h, w).
         """
         return marks.float() * self.scale.abs().sum() + self.bias
+
+
+def draw_out(image: Tensor, reach: float) -> Tensor:
+    """Let the grey levels of the brain fill the range, whatever the window and the scanner.
+
+    Files are scaled by their brightest pixels, which are fat and vessels, so that a lesion may
+    differ from the brain around it by a few hundredths. Levels are told in spreads from their mean
+    over the head, pixels near the centre counting most, and bent into the range.
+
+    Args:
+        image: float32 (N, 1, H, W) in [0, 1].
+        reach: Spreads from the mean at which the range is three quarters used up.
+
+    Returns:
+        float32 (N, 1, H, W) in (-1, 1).
+    """
+    rows, columns = (torch.linspace(-1, 1, side, device=image.device) for side in image.shape[-2:])
+    bell = torch.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / (2 * CENTRE_SPREAD**2))
+    head = bell * (image > SURROUNDINGS)
+    mean, spread = _moments(image, head)
+    brain = head * ((image - mean).abs() <= OUTLYING * spread)  # without fat and vessels
+    mean, spread = _moments(image, brain)
+    return torch.tanh((image - mean) / (reach * spread))
+
+
+def _moments(image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each picture's levels under weights, (N, 1, 1, 1) each."""
+    total = weight.mean(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    mean = (weight * image).mean(dim=(2, 3), keepdim=True) / total
+    variance = (weight * (image - mean) ** 2).mean(dim=(2, 3), keepdim=True) / total
+    return mean, variance.clamp_min(LEAST_SPREAD**2).sqrt()
 
 
 def pool_under(features: Tensor, weights: Tensor) -> Tensor:

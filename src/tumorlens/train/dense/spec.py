@@ -110,6 +110,8 @@ class DenseSpec(_Strict):
 
     Attributes:
         dropout: Before the layer that names the kind.
+        contrast: Spreads of the brain's grey levels that fill most of the network's range; 0 leaves
+            them as they are.
         draws: Which pictures are drawn.
         lesions: How lesions are taken out and put in.
         losses: What counts.
@@ -120,6 +122,7 @@ class DenseSpec(_Strict):
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    contrast: NotNegative = 0.0
     draws: DrawSpec = DrawSpec()
     lesions: LesionSpec = LesionSpec()
     losses: LossSpec = LossSpec()

@@ -82,7 +82,9 @@ def start_dense(recipe: Recipe, init: Path | None, device: torch.device) -> Lesi
         ModelError: The weight file is missing, or of something else.
     """
     torch.manual_seed(recipe.seed)
-    network = LesionNetwork(max(1, len(recipe.positive)), dropout=dense_spec(recipe).dropout)
+    spec = dense_spec(recipe)
+    kinds = max(1, len(recipe.positive))
+    network = LesionNetwork(kinds, dropout=spec.dropout, contrast=spec.contrast)
     if init is not None:
         load_keras_weights(network.backbone, init)
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
