@@ -76,7 +76,7 @@ def best_level(scores: Sequence[MapScore]) -> int:
 
 
 def map_figures(
-    scores: Sequence[MapScore], groups: Sequence[str], on: str, level: int
+    scores: Sequence[MapScore], groups: Sequence[str], on: str, level: int | None
 ) -> tuple[Metric, ...]:
     """The figures of many maps, with intervals over groups.
 
@@ -84,12 +84,11 @@ def map_figures(
         scores: Of the maps.
         groups: The group of each image.
         on: What the images are, in words.
-        level: From `best_level`, on other images.
+        level: From `best_level`, on other images; without one, no IoU is given.
     """
     hits = np.array([one.hit for one in scores], np.float64)
     energy, area = (np.array([getattr(one, name) for one in scores]) for name in ("energy", "area"))
-    overlap = np.array([one.overlap[level] for one in scores])
-    return (
+    figures = [
         with_interval("pointing game", on, lambda rows: float(hits[rows].mean()), groups),
         with_interval(
             "map energy in the tumor", on, lambda rows: float(energy[rows].mean()), groups
@@ -100,10 +99,9 @@ def map_figures(
             lambda rows: float(energy[rows].mean() / max(area[rows].mean(), 1e-9)),
             groups,
         ),
-        with_interval(
-            f"map IoU at {LEVELS[level]:g} of its maximum",
-            on,
-            lambda rows: float(overlap[rows].mean()),
-            groups,
-        ),
-    )
+    ]
+    if level is not None:
+        overlap = np.array([one.overlap[level] for one in scores])
+        name = f"map IoU at {LEVELS[level]:g} of its maximum"
+        figures.append(with_interval(name, on, lambda rows: float(overlap[rows].mean()), groups))
+    return tuple(figures)

@@ -33,7 +33,7 @@ from tumorlens.train.dense.images import mask_paths
 from tumorlens.train.export.chance import randomised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tumorlens.evaluate.evaluation import Evaluation
     from tumorlens.evaluate.sides import Sides
@@ -145,7 +145,7 @@ def gather(
         calibration=tuple(calibration_of(metadata, cases, probabilities)),
         coverage=tuple(coverage_of(metadata, cases, on)),
         gate=gate,
-        maps=tuple(_maps(model, found, cases, on, counting)),
+        maps=tuple(_maps(model, found, cases, masks, on, counting)),
         series=tuple(series),
         left_out=tuple(left_out),
         notes=tuple(notes),
@@ -233,22 +233,28 @@ def _strangeness(finding: Finding) -> float:
 
 
 def _maps(
-    model: Model, found: Sides, cases: Sequence[Case], on: str, counting: Counting
+    model: Model,
+    found: Sides,
+    cases: Sequence[Case],
+    masks: Mapping[str, Path],
+    on: str,
+    counting: Counting,
 ) -> list[MapFigures]:
     """How heatmaps lie on tumors, the model's and those of shuffled weights."""
     scored = [case for case in cases if case.map_score is not None]
     if not scored:
         return []
-    masks = mask_paths(found.root, {entry.source for entry in found.training})
+    drawn = mask_paths(found.root, {entry.source for entry in found.training})
     known = sorted(
-        (entry for entry in found.training if entry.name in masks), key=lambda e: e.sha256
+        (entry for entry in found.training if entry.name in drawn), key=lambda e: e.sha256
     )
     others = answer_cases(
-        model, found.root, known[:LEVEL_IMAGES], masks, counting("choosing the cut of maps")
+        model, found.root, known[:LEVEL_IMAGES], drawn, counting("choosing the cut of maps")
     )
-    level = best_level([case.map_score for case in (others or scored) if case.map_score])
+    # Never on the images that are scored: without others, maps are not cut at all.
+    cut = [case.map_score for case in others if case.map_score is not None]
+    level = best_level(cut) if cut else None
     shuffled = _without_gates(randomised(model))
-    masks = mask_paths(found.root, {entry.source for entry in found.held_out})
     chance = answer_cases(
         shuffled, found.root, [case.entry for case in scored], masks, counting("shuffled weights")
     )
@@ -258,7 +264,7 @@ def _maps(
     ]
 
 
-def _map_figures(cases: Sequence[Case], on: str, level: int) -> tuple[Metric, ...]:
+def _map_figures(cases: Sequence[Case], on: str, level: int | None) -> tuple[Metric, ...]:
     kept = [case for case in cases if case.map_score is not None]
     scores = [case.map_score for case in kept if case.map_score is not None]
     if not scores:
