@@ -110,19 +110,17 @@ class Explained:
     Attributes:
         explanation: In numbers and words.
         occlusion: How far the tumor logit falls where a place is covered, on the slice.
-        finding: The answer, with its own maps.
     """
 
     explanation: Explanation
     occlusion: PlacedMap
-    finding: Finding
 
     def occlusion_finding(self) -> Finding:
         """The answer with the occlusion map in place of its heatmap, to be drawn."""
         drop = np.maximum(self.occlusion.values, 0)
         scaled = drop / max(float(drop.max(initial=0)), 1.0)
         shown = PlacedMap(np.asarray(scaled, np.float32), self.occlusion.placement)
-        return self.finding.model_copy(update={"evidence_map": shown})
+        return self.explanation.finding.model_copy(update={"evidence_map": shown})
 
 
 def explain_scan(scan: Scan, model: Model) -> Explained:
@@ -153,7 +151,6 @@ def explain_scan(scan: Scan, model: Model) -> Explained:
             occlusion_agreement=None if own is None else agreement(own, covered.on_slice()),
         ),
         covered,
-        finding,
     )
 
 

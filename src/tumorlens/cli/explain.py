@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorlens.cli.guard import ExitCode, tell
-from tumorlens.cli.inputs import model_names, tell_scan_error
+from tumorlens.cli.inputs import ModelOption, tell_scan_error
 from tumorlens.decide.finding import NOTICE, Status
 from tumorlens.errors import ScanError
 from tumorlens.model.registry import load_model
@@ -48,16 +48,7 @@ class Format(StrEnum):
 def explain(
     *,
     paths: Annotated[list[str], typer.Argument(metavar="SCAN...", help="Files, folders, zips.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Name of an installed model, or a model file.",
-            show_default="the default model",
-            autocompletion=model_names,
-        ),
-    ] = None,
+    model: ModelOption = None,
     form: Annotated[
         Format, typer.Option("--format", "-f", help="What is written to standard output.")
     ] = Format.TABLE,
@@ -178,7 +169,10 @@ def _draw(
     from tumorlens.explain.overlay import plain_overlay
     from tumorlens.explanation import shapley_map
 
-    pictures = {"heatmap": explained.finding, "occlusion": explained.occlusion_finding()}
+    pictures = {
+        "heatmap": explained.explanation.finding,
+        "occlusion": explained.occlusion_finding(),
+    }
     if shap:
         pictures["shap"] = replace(
             explained, occlusion=shapley_map(scan, model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,6 +36,19 @@ LIMIT_OPTIONS = {
 def model_names() -> list[str]:
     """The names of the installed models, for the shell to complete."""
     return [model.name for model in installed_models()]
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of an installed model, or a model file.",
+        show_default="the default model",
+        autocompletion=model_names,
+    ),
+]
+"""Which model answers; None is the default one."""
 
 
 def covering(model: Model, coverage: float | None) -> Model:

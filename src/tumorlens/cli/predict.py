@@ -9,7 +9,7 @@ import typer
 
 from tumorlens.analysis import answer_found, find
 from tumorlens.cli.guard import ExitCode, tell
-from tumorlens.cli.inputs import covering, display_for, model_names, share, tell_scan_error
+from tumorlens.cli.inputs import ModelOption, covering, display_for, share, tell_scan_error
 from tumorlens.cli.pictures import pictures_in
 from tumorlens.cli.tally import Tally
 from tumorlens.cli.writers import Format, writer_for
@@ -54,16 +54,7 @@ def predict(
             metavar="PATH...", help="Files, folders, zips or patterns.", show_default=False
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Name of an installed model, or a model file.",
-            show_default="the default model",
-            autocompletion=model_names,
-        ),
-    ] = None,
+    model: ModelOption = None,
     form: Annotated[
         Format, typer.Option("--format", "-f", help="What is written to standard output.")
     ] = Format.TABLE,
