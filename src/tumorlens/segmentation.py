@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tumorlens.decide.finding import Finding, Status
-from tumorlens.decide.study import Study, pool, pooled_label
+from tumorlens.decide.study import Study, study_of
 from tumorlens.errors import ModelIncompatible, ScanError
 from tumorlens.explain.measure import candidate, measure, smallest_area
 from tumorlens.explain.regions import Region
@@ -175,26 +174,15 @@ def _measured(finding: Finding, lesions: dict[int, Region]) -> Finding:
 
 
 def _study(slices: tuple[SegmentedSlice, ...], depths: Depths) -> Study:
-    findings = [one.finding for one in slices]
-    first = findings[0]
-    counts = Counter(finding.status for finding in findings)
-    whole = pool(findings)
-    status = whole.status
+    study = study_of([one.finding for one in slices])
     is_marked = any(one.lesions for one in slices)
     size = None
-    if depths.is_volume and (status in (Status.TUMOR, Status.NO_TUMOR) or is_marked):
-        size = measure_stack([one.lesions for one in slices], first.scan.spacing_mm, depths)
-    return Study(
-        status=status,
-        label=pooled_label(findings),
-        tumor_probability=whole.tumor_probability,
-        slices=dict(counts),
-        pooling=whole.pooling,
-        source=first.scan.source,
-        series=first.scan.series,
-        spacing_mm=first.scan.spacing_mm,
-        slice_distance_mm=depths.distance,
-        measurements=size,
-        notes=depths.notes,
-        model=first.model,
+    if depths.is_volume and (study.status in (Status.TUMOR, Status.NO_TUMOR) or is_marked):
+        size = measure_stack([one.lesions for one in slices], study.spacing_mm, depths)
+    return study.model_copy(
+        update={
+            "slice_distance_mm": depths.distance,
+            "measurements": size,
+            "notes": depths.notes,
+        }
     )

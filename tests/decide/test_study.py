@@ -3,17 +3,19 @@
 import pytest
 
 from tumorlens.decide.finding import Finding, ModelInfo, ScanInfo, Status
-from tumorlens.decide.study import pooled, pooled_label, pooled_probability
+from tumorlens.decide.study import pooled, pooled_label, pooled_probability, stacks, study_of
+
+SCAN = {"source": "a.nii", "sha256": "b", "format": "nifti", "width": 9, "height": 9}
 
 
-def finding(status, tumor_probability=None, **probabilities):
+def finding(status, tumor_probability=None, scan=None, model="a", **probabilities):
     return Finding(
         status=status,
         label=max(probabilities, key=probabilities.get) if status is Status.TUMOR else None,
         tumor_probability=tumor_probability,
         probabilities=probabilities,
-        model=ModelInfo(name="tiny", version="1", sha256="a"),
-        scan=ScanInfo(source="a.nii", sha256="b", format="nifti", width=9, height=9),
+        model=ModelInfo(name="tiny", version="1", sha256=model),
+        scan=ScanInfo(**(SCAN | (scan or {}))),
         elapsed_ms=1.0,
     )
 
@@ -46,3 +48,36 @@ def test_what_a_network_says_of_a_rejected_slice_does_not_count():
     slices = [finding(Status.REJECTED, 0.99), finding(Status.NO_TUMOR, 0.1)]
     assert pooled_probability(slices) == 0.1
     assert pooled_probability(slices[:1]) is None
+
+
+def test_slices_of_one_stack_make_one_study_and_no_others():
+    in_file = [{"source": "v.nii", "frame": frame, "frame_count": 2} for frame in (0, 1)]
+    in_series = [{"source": name, "series": "s"} for name in ("1.dcm", "2.dcm", "3.dcm")]
+    wider = {"source": "4.dcm", "series": "s", "width": 10}
+    alone = [{"source": "a.png"}, {"source": "b.png"}]
+    scans = [*alone, *in_file, *in_series, wider, *alone]
+    found = list(stacks(finding(Status.NO_TUMOR, 0.1, scan) for scan in scans))
+    assert [[one.scan.source for one in stack] for stack in found] == [
+        ["v.nii", "v.nii"],
+        ["1.dcm", "2.dcm", "3.dcm"],
+    ]
+
+
+def test_a_study_is_told_with_all_its_slices_and_what_they_come_to():
+    series = {"series": "s", "spacing_mm": (1.0, 2.0)}
+    slices = [
+        finding(Status.NO_TUMOR, 0.1, {"source": "1.dcm"} | series, glioma=0.1),
+        finding(Status.TUMOR, 0.9, {"source": "2.dcm"} | series, glioma=0.9),
+        finding(Status.REJECTED, 0.99, {"source": "3.dcm"} | series),
+    ]
+    study = study_of(slices)
+    assert (study.status, study.label, study.tumor_probability) == (Status.TUMOR, "glioma", 0.9)
+    assert study.slices == {Status.NO_TUMOR: 1, Status.TUMOR: 1, Status.REJECTED: 1}
+    assert (study.source, study.series, study.spacing_mm) == ("1.dcm", "s", (1.0, 2.0))
+    assert study.measurements is None
+
+
+@pytest.mark.parametrize("models", [(), ("a", "b")])
+def test_a_study_is_of_one_model(models):
+    with pytest.raises(ValueError, match="one model, at least one"):
+        study_of([finding(Status.NO_TUMOR, 0.1, model=one) for one in models])

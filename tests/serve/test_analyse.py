@@ -83,12 +83,35 @@ def test_a_zip_a_volume_and_a_series_give_every_slice_in_order(client):
         for place in (3, 1, 2)
     ]  # fmt: skip
     # The tail of a volume's affine says which plane is coarsest; both are asked for as they are.
-    in_zip = send(client, archive, name="a.zip").json()["findings"]
-    assert [one["finding"]["scan"]["source"] for one in in_zip] == ["a.zip::a/1", "a.zip::a/2"]
-    in_volume = send(client, volume, name="v.nii", plane="axial").json()["findings"]
-    assert [one["finding"]["scan"]["frame"] for one in in_volume] == list(range(len(in_volume)))
-    in_series = send(client, *slices, name="s.dcm").json()["findings"]
-    assert [one["finding"]["scan"]["position_mm"] for one in in_series] == [1, 2, 3]
+    in_zip = send(client, archive, name="a.zip").json()
+    sources = [one["finding"]["scan"]["source"] for one in in_zip["findings"]]
+    assert (sources, in_zip["studies"]) == (["a.zip::a/1", "a.zip::a/2"], [])
+    in_volume = send(client, volume, name="v.nii", plane="axial").json()
+    frames = [one["finding"]["scan"]["frame"] for one in in_volume["findings"]]
+    assert frames == list(range(len(frames)))
+    assert [sum(one["slices"].values()) for one in in_volume["studies"]] == [len(frames)]
+    in_series = send(client, *slices, name="s.dcm").json()
+    places = [one["finding"]["scan"]["position_mm"] for one in in_series["findings"]]
+    assert places == [1, 2, 3]
+    (study,) = in_series["studies"]
+    assert study["source"] == in_series["findings"][0]["finding"]["scan"]["source"]
+    assert study["status"] in {one["finding"]["status"] for one in in_series["findings"]}
+
+
+def test_a_stream_tells_the_answer_for_a_series_after_its_last_slice(client):
+    volumes = [
+        nifti(np.stack([drawn_bytes(seed=seed) for seed in seeds], axis=-1))
+        for seeds in ((1, 2, 3), (4, 5, 6))
+    ]
+    sent = [
+        ("files", (name, data))
+        for name, data in (("a.nii", volumes[0]), ("b.nii", volumes[1]), ("c.png", png(7)))
+    ]
+    told = lines(client.post(f"{API}/findings/stream", files=sent, params={"plane": "axial"}))
+    ends = [place for place, one in enumerate(told) if one["record"] == "study"]
+    assert [told[place]["source"] for place in ends] == ["a.nii", "b.nii"]
+    assert [told[place - 1]["finding"]["scan"]["source"] for place in ends] == ["a.nii", "b.nii"]
+    assert told[-1]["findings"] == sum(one["record"] == "finding" for one in told)
 
 
 def test_a_stream_tells_each_file_in_its_order_and_says_that_it_is_whole(client, lesion):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorlens.analysis import answer_found, find
-from tumorlens.decide.study import pool, pooled_label
+from tumorlens.decide.study import pool, pooled_label, stack_of
 from tumorlens.errors import ScanError
 from tumorlens.scan import Source
 from tumorlens.scan.archive import MEMBER_SEPARATOR
@@ -189,12 +189,7 @@ class _Grouping:
         self._count += 1
         if isinstance(item, ScanError):
             return self._count
-        scan = item.finding.scan
-        # Slices of another size cannot share a slider with these.
-        shape = (scan.height, scan.width)
-        if scan.series is not None:
-            return (scan.series, *shape, scan.source if scan.frame_count > 1 else None)
-        return (scan.source, *shape) if scan.frame_count > 1 else self._count
+        return stack_of(item.finding) or self._count
 
 
 def _outcomes(group: list[AnsweredSlice | ScanError]) -> Iterator[Case | ScanError]:

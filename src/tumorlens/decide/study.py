@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from tumorlens.decide.finding import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,7 +34,8 @@ POOLING = (
 )
 # A probability of 0 or 1 has no logit; float32 knows none nearer to 1 than this.
 _LEAST = 1e-6
-_ORDER = (Status.TUMOR, Status.UNCERTAIN, Status.NO_TUMOR, Status.REJECTED)
+GRAVEST_FIRST = (Status.TUMOR, Status.UNCERTAIN, Status.NO_TUMOR, Status.REJECTED)
+"""The answers, in the order in which a reader has to look at them."""
 
 
 class StudyLesion(BaseModel):
@@ -136,6 +138,51 @@ class Pooled:
     pooling: str
 
 
+def stack_of(finding: Finding) -> tuple[object, ...] | None:
+    """Equal for slices of one series or volume that can lie on each other; None for one by itself.
+
+    Those of a series have its name; those of a volume, and the frames of one file, their file.
+    Slices of another size are not of the same stack.
+    """
+    scan = finding.scan
+    if scan.frame_count > 1:
+        return (scan.series, scan.source, scan.height, scan.width)
+    return None if scan.series is None else (scan.series, scan.height, scan.width)
+
+
+def stacks(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """The findings of each stack, in their order; slices by themselves are left out."""
+    for stack, slices in groupby(findings, key=stack_of):
+        if stack is not None and len(together := list(slices)) > 1:
+            yield together
+
+
+def study_of(findings: Sequence[Finding]) -> Study:
+    """The answer for a series or volume from those for its slices, without measurements.
+
+    Args:
+        findings: Of its slices, in their order, at least one; all of one model.
+
+    Raises:
+        ValueError: There are none, or they are of several models.
+    """
+    if len({finding.model.sha256 for finding in findings}) != 1:
+        msg = "a study is pooled from the findings of one model, at least one"
+        raise ValueError(msg)
+    first, whole = findings[0], pool(findings)
+    return Study(
+        status=whole.status,
+        label=pooled_label(findings),
+        tumor_probability=whole.tumor_probability,
+        slices=dict(Counter(finding.status for finding in findings)),
+        pooling=whole.pooling,
+        source=first.scan.source,
+        series=first.scan.series,
+        spacing_mm=first.scan.spacing_mm,
+        model=first.model,
+    )
+
+
 def pool(findings: Sequence[Finding]) -> Pooled:
     """Pool the answers for the slices of a series, all of one model.
 
@@ -192,7 +239,7 @@ def mean_of_highest(probabilities: NDArray[np.float64], count: int) -> float:
 
 def pooled(slices: dict[Status, int]) -> Status:
     """The status of a study; see `POOLING`."""
-    return next((status for status in _ORDER if slices.get(status)), Status.REJECTED)
+    return next((status for status in GRAVEST_FIRST if slices.get(status)), Status.REJECTED)
 
 
 def pooled_label(findings: Sequence[Finding]) -> str | None:

@@ -67,6 +67,18 @@ def test_a_link_cannot_lead_to_another_site(path, led):
     assert local_path(path) == led
 
 
+def test_a_series_is_answered_as_a_whole_in_the_language_of_the_reader(client):
+    slices = [one["finding"] for one in send(client, png(1), png(2), png(3))]
+    kinds = {one["status"] for one in slices}
+    german = {"Accept-Language": "de"}
+    page = client.post("/study", json=slices, headers=german)
+    assert page.status_code == 200
+    assert "Die ganze Serie, 3 Schichten" in page.text
+    assert {kind for kind in kinds if f"status {kind}" in page.text} == kinds
+    for body in ([], [slices[0] | {"status": "normal"}], {"a": 1}):
+        assert client.post("/study", json=body).status_code == 422
+
+
 def test_names_of_files_are_text_and_nothing_else(keeping, lesion):
     (one,) = send(keeping, lesion, name=HOSTILE)
     assert one["finding"]["scan"]["source"].startswith("<img")

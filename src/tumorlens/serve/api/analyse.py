@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -13,6 +13,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from tumorlens.decide.finding import Finding
+from tumorlens.decide.study import Study, stack_of, stacks, study_of
 from tumorlens.errors import ScanError, TumorLensError
 from tumorlens.report.json_lines import ErrorRecord, error_record
 from tumorlens.scan import Plane
@@ -91,7 +93,8 @@ async def analyse(
         problem.errors = [record.model_dump() for record in records]
         raise problem
     batch: str = request.state.batch
-    return Batch(batch=batch, findings=findings, errors=records)
+    studies = [study_of(slices) for slices in stacks(one.finding for one in findings)]
+    return Batch(batch=batch, findings=findings, studies=studies, errors=records)
 
 
 @router.post(
@@ -102,7 +105,8 @@ async def analyse(
     | {
         200: {
             "description": "One JSON object a line: `finding` or `error` for each slice or file, "
-            "and `summary` at the end. A stream without `summary` was cut off.",
+            "`study` after the last slice of a series or volume, and `summary` at the end. A "
+            "stream without `summary` was cut off.",
             "content": {NDJSON: {"schema": {"type": "string"}, "example": json.dumps(EXAMPLE)}},
         }
     },
@@ -125,7 +129,7 @@ async def _lines(
     request: Request, first: Kept | ScanError | None, rest: AsyncIterator[Kept | ScanError]
 ) -> AsyncIterator[str]:
     findings = errors = 0
-    outcome = first
+    outcome, stack = first, _Stack()
     try:
         async with aclosing(rest):  # type: ignore[type-var]
             while outcome is not None:
@@ -134,14 +138,35 @@ async def _lines(
                     errors, record = errors + 1, error_record(outcome)
                 else:
                     findings, record = findings + 1, kept_finding(outcome, base_of(request))
+                    for study in stack.ended_by(outcome.finding):
+                        yield study.model_dump_json() + "\n"
                 yield record.model_dump_json() + "\n"
                 outcome = await anext(rest, None)
+            for study in stack.ended_by(None):
+                yield study.model_dump_json() + "\n"
     except TumorLensError as error:
         # The status has been sent: the line says what a status would have said.
         yield _failure(error, request) + "\n"
         return
     summary = Summary(batch=request.state.batch, findings=findings, errors=errors)
     yield summary.model_dump_json() + "\n"
+
+
+class _Stack:
+    """The slices of a series or volume, as they come one after another."""
+
+    def __init__(self) -> None:
+        self._slices: list[Finding] = []
+
+    def ended_by(self, upcoming: Finding | None) -> Iterator[Study]:
+        """The study that ended if `upcoming` is of another one, and begin that; None is the end."""
+        stack = None if upcoming is None else stack_of(upcoming)
+        if self._slices and stack != stack_of(self._slices[0]):
+            for slices in stacks(self._slices):
+                yield study_of(slices)
+            self._slices = []
+        if upcoming is not None and stack is not None:
+            self._slices.append(upcoming)
 
 
 def _failure(error: TumorLensError, request: Request) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tumorlens.decide.finding import NOTICE, Finding
+from tumorlens.decide.study import Study
 from tumorlens.report.json_lines import ErrorRecord
 from tumorlens.serve import records
 from tumorlens.serve.keep import Kept
@@ -64,12 +65,14 @@ class Batch(BaseModel):
     Attributes:
         batch: Its identifier.
         findings: The answered slices, in the order of the files and their slices.
+        studies: One answer for each series or volume of several slices, pooled from theirs.
         errors: Files, or the rest of them, that could not be answered.
         notice: The research-use notice.
     """
 
     batch: str
     findings: list[KeptFinding]
+    studies: list[Study]
     errors: list[ErrorRecord]
     notice: str = NOTICE
 

@@ -15,8 +15,8 @@ from tumorlens.serve.keep import Kept
 from tumorlens.serve.web import history as history_page
 from tumorlens.serve.web.language import COOKIE, COOKIE_SECONDS, LANGUAGES, catalogue
 from tumorlens.serve.web.pages import FOREVER, page
-from tumorlens.serve.web.table import table_csv
-from tumorlens.serve.web.view import answer, words_of
+from tumorlens.serve.web.table import study_in, table_csv
+from tumorlens.serve.web.view import answer, study_view, words_of
 
 router = APIRouter(include_in_schema=False)
 SIDES = 2
@@ -135,6 +135,16 @@ async def table(request: Request, service: ServiceDep) -> Response:
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="findings.csv"'},
     )
+
+
+@router.post("/study")
+async def study(request: Request) -> Response:
+    """The answer for a series or volume, in words, from the findings that the page received.
+
+    A series comes in several requests, and without a history nothing here remembers all of it.
+    """
+    shown = study_view(await study_in(request), words_of(request))
+    return page(request, "_study.html", {"study": shown})
 
 
 @router.get("/messages/{digest}/{code}.json")

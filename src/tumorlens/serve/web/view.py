@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tumorlens.decide.finding import Status
+from tumorlens.decide.study import GRAVEST_FIRST
 from tumorlens.report.words import slice_name
 from tumorlens.serve.web.language import language_of, translations
 from tumorlens.serve.web.words import TIMES, Words
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tumorlens.decide.finding import Finding
+    from tumorlens.decide.study import Study
     from tumorlens.model.format import ModelMetadata
     from tumorlens.serve.keep import Kept
     from tumorlens.serve.records import Feedback
@@ -123,6 +125,27 @@ class AnswerView:
     has_mask: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """The answer for a series or volume.
+
+    Attributes:
+        status: The answer, for programs.
+        headline: The answer in one line.
+        share: The tumor probability; empty where it means nothing.
+        count: How many slices it has.
+        counts: (status, status in words, slices that have it), the gravest first.
+        pooling: How it came of those for the slices.
+    """
+
+    status: str
+    headline: str
+    share: str
+    count: int
+    counts: tuple[tuple[str, str, int], ...]
+    pooling: str
+
+
 def words_of(request: Request) -> Words:
     """The words of the reader who asks."""
     language = language_of(request)
@@ -181,6 +204,23 @@ def answer(kept: Kept, words: Words, model: ModelMetadata, reader: str) -> Answe
         ),
         has_heatmap=finding.heatmap_class is not None,
         has_mask=finding.measurements is not None and bool(finding.measurements.lesions),
+    )
+
+
+def study_view(study: Study, words: Words) -> StudyView:
+    """The answer for a series or volume."""
+    means = study.status is not Status.REJECTED and study.tumor_probability is not None
+    return StudyView(
+        status=study.status.value,
+        headline=words.study_headline(study),
+        share=words.share(study.tumor_probability or 0) if means else "",
+        count=study.slice_count,
+        counts=tuple(
+            (status.value, words.status(status), study.slices[status])
+            for status in GRAVEST_FIRST
+            if study.slices.get(status)
+        ),
+        pooling=words.pooling(study),
     )
 
 

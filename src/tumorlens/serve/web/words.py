@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gettext import NullTranslations
 
     from tumorlens.decide.finding import Finding, Lesion, Reason
+    from tumorlens.decide.study import Study
     from tumorlens.serve.web.language import Language
 
 # Beyond these shares of a hundred, "about" would round to none or all of them.
@@ -74,10 +75,39 @@ class Words:
             case Status.NO_TUMOR:
                 return gettext("No tumor found in this image")
             case Status.TUMOR:
-                kind = self.kind(finding.label or "tumor", finding.model.display)
-                if kind == self.catalogue.gettext("tumor"):
-                    return gettext("Tumor found")
-                return gettext("Tumor found: %(kind)s") % {"kind": kind}
+                return self._found(finding)
+
+    def study_headline(self, study: Study) -> str:
+        """The answer for a series or volume in one line."""
+        gettext = self.catalogue.gettext
+        match study.status:
+            case Status.REJECTED:
+                return gettext("Rejected: no slice is a readable brain MRI")
+            case Status.UNCERTAIN:
+                return gettext("Uncertain: to be read by a person")
+            case Status.NO_TUMOR:
+                return gettext("No tumor found in these slices")
+            case Status.TUMOR:
+                return self._found(study)
+
+    def pooling(self, study: Study) -> str:
+        """How the answer for a series or volume came of those for its slices."""
+        gettext, rule = self.catalogue.gettext, study.model.study
+        if rule is None:
+            return gettext(
+                "A tumor where any slice shows one; the probability is the highest of any slice."
+            )
+        return gettext(
+            "A tumor where a slice shows one and the slices with the highest probabilities "
+            "together (%(count)d of them at most) speak for it."
+        ) % {"count": rule.highest}
+
+    def _found(self, one: Finding | Study) -> str:
+        gettext = self.catalogue.gettext
+        kind = self.kind(one.label or "tumor", one.model.display)
+        if kind == gettext("tumor"):
+            return gettext("Tumor found")
+        return gettext("Tumor found: %(kind)s") % {"kind": kind}
 
     def meaning(self, finding: Finding) -> str:
         """What the tumor probability means; empty where it means nothing."""

@@ -8,12 +8,13 @@ import { Sender } from "./send.js";
 import { Viewer } from "./viewer.js";
 
 const SCROLL_PAUSE_MS = 60; // slices that are only passed by are not asked for
+const WHOLE_PAUSE_MS = 250; // slices of a series come fast: its answer waits for the last
 const MOST_PAGES = 100; // of a PDF, as the service draws it
 
 const part = (name) => document.querySelector(`[data-${name}]`);
 const page = {
   place: part("workplace"), drop: part("drop"), results: part("results"), list: part("list"),
-  tally: part("tally"), progress: part("progress"), reading: part("reading"), words: part("words"),
+  tally: part("tally"), progress: part("progress"), reading: part("reading"), whole: part("whole"), words: part("words"),
   details: part("details"), table: part("table"), rows: part("rows"),
 };
 const stop = document.querySelector('[data-do="stop"]');
@@ -91,6 +92,7 @@ function put_in(item, record) {
   } else if (before) before.before(row);
   else page.list.append(row);
   stack.row = row;
+  if (isNew) answerWhole(stack);
   if (!shown) open(stack);
   else if (stack === shown && isNew) viewer.open(stack.records, Math.max(0, stack.records.indexOf(viewer.record)));
 }
@@ -136,6 +138,7 @@ function open(stack, index = stack.first) {
   page.reading.hidden = !page.table.hidden;
   page.place.classList.add("open");
   page.words.style.minHeight = "";
+  page.whole.innerHTML = stack.whole ?? "";
   viewer.open(stack.records, index);
   showAnswer(0);
 }
@@ -152,6 +155,25 @@ function showAnswer(wait) {
     }
   };
   if (wait) pause = setTimeout(go, wait); else go();
+}
+
+/** The answer for all slices of a series together, once no more of them come. */
+function answerWhole(stack) {
+  clearTimeout(stack.pause);
+  stack.whole = "";
+  if (stack === shown) page.whole.replaceChildren();
+  if (stack.records.length < 2) return;
+  stack.pause = setTimeout(async () => {
+    const body = JSON.stringify(stack.records.map((one) => one.finding));
+    try {
+      const response = await ask(`${base}/study`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
+      stack.whole = await response.text();
+    } catch (problem) {
+      if (stack === shown) lack(problem, page.whole);
+      return;
+    }
+    if (stack === shown) page.whole.innerHTML = stack.whole;
+  }, WHOLE_PAUSE_MS);
 }
 
 function step(direction) {
@@ -268,6 +290,7 @@ serve(page.details, (id, what) => {
   if (!stack) return;
   stack.records = stack.records.filter((one) => one.id !== id);
   if (stack.records.length) {
+    answerWhole(stack);
     open(stack, 0);
     return;
   }

@@ -46,7 +46,7 @@ export function lack(problem, wordsAt, detailsAt) {
   told.className = "told bad";
   told.textContent = problem.status ? problem.message : tr("The service cannot be reached.");
   wordsAt.replaceChildren(told);
-  detailsAt.replaceChildren();
+  detailsAt?.replaceChildren();
 }
 
 /**
