@@ -97,15 +97,15 @@ def test_a_series_is_one_stack_in_the_order_of_its_places_and_measured_in_mm(vis
         seen.send(*series())
         page = seen.page
         expect(page.locator("[data-list] .result")).to_have_count(1)
+        whole = page.locator("[data-whole]")
+        expect(whole.locator(".file")).to_have_text("The whole series, 4 slices")
+        counts = whole.locator(".counts li").all_inner_texts()
+        assert sum(int(one.split(": ")[1]) for one in counts) == 4
         seen.shown()
         stage, place = page.locator("[data-stage]"), page.locator("[data-place]")
         stage.focus()
         stage.press("Home")
         expect(place).to_have_text("1 / 4")
-        whole = page.locator("[data-whole]")
-        expect(whole.locator(".file")).to_have_text("The whole series, 4 slices")
-        counts = whole.locator(".counts li").all_inner_texts()
-        assert sum(int(one.split(": ")[1]) for one in counts) == 4
         # The first slice is the one that lies lowest, whatever its file is called.
         expect(page.locator("[data-words] .file")).to_have_text("IM3.dcm")
         stage.press("PageDown")

@@ -31,6 +31,7 @@ let pause = 0;
 
 const viewer = new Viewer(document.querySelector("[data-viewer]"), {
   slice: () => {
+    shown.isRead = true;
     hold(page.words);
     showAnswer(SCROLL_PAUSE_MS);
   },
@@ -127,7 +128,10 @@ function tell() {
   page.progress.max = Math.max(1, total);
   page.progress.value = ended;
   if (isBusy) page.tally.textContent = tr("{done} of {all} files", { done: ended, all: total });
-  else if (shown && total === 1) page.tally.textContent = statusWords(shown.records[0].finding.status);
+  else if (shown && total === 1) {
+    const { length } = shown.records;
+    page.tally.textContent = length > 1 ? tr("{count} slices", { count: length }) : statusWords(shown.records[0].finding.status);
+  }
   else page.tally.textContent = tr("{all} files answered", { all: total });
 }
 
@@ -172,7 +176,10 @@ function answerWhole(stack) {
       if (stack === shown) lack(problem, page.whole);
       return;
     }
-    if (stack === shown) page.whole.innerHTML = stack.whole;
+    if (stack !== shown) return;
+    page.whole.innerHTML = stack.whole;
+    // A reader who has not begun is led to the slice that decides.
+    if (!stack.isRead && !document.activeElement.closest("[data-viewer]")) open(stack);
   }, WHOLE_PAUSE_MS);
 }
 
