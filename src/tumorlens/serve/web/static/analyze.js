@@ -131,8 +131,7 @@ function tell() {
   else if (shown && total === 1) {
     const { length } = shown.records;
     page.tally.textContent = length > 1 ? tr("{count} slices", { count: length }) : statusWords(shown.records[0].finding.status);
-  }
-  else page.tally.textContent = tr("{all} files answered", { all: total });
+  } else page.tally.textContent = tr("{all} files answered", { all: total });
 }
 
 function open(stack, index = stack.first) {
