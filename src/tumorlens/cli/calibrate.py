@@ -22,7 +22,10 @@ EPILOG = """
 
 `tumorlens calibrate tumorlens-v1 --data sets/ --manifest manifest.csv --out tumorlens-v1.onnx`
 
-What is fitted, on the validation fold of the model's own manifest: how soft its probabilities are,
+`tumorlens calibrate fold1.onnx --data sets/ --beside fold3.onnx --beside fold4.onnx --out new.onnx`
+
+What is fitted, on the validation fold of the model's own manifest, and on the folds that models
+beside it held out: how soft its probabilities are,
 fair to each source; the tumor threshold that keeps 97 % of tumors; prediction sets at every
 coverage; how sure an answer must be; what a brain MRI looks like; how much of a map may lie at the
 border; how a series becomes one answer; examples to compare with; and the reference that
@@ -37,6 +40,13 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="The model file to write (.onnx).")],
     manifest: Annotated[
         Path | None, typer.Option(help="manifest.csv of the training run, instead of a new one.")
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model of the same recipe that held another fold out: its answers there are "
+            "fitted on too. May be named several times."
+        ),
     ] = None,
     right: Annotated[
         float,
@@ -64,6 +74,7 @@ def calibrate(
             data,
             out,
             manifest=manifest,
+            beside=[load_model(one, threads=1) for one in beside or ()],
             right=right,
             progress=lambda what: shown.enter_context(display.counting(what)),
         )

@@ -41,7 +41,8 @@ def trained(drawn_root, tiny_model, tmp_path, monkeypatch):
         tiny.metadata = tiny.metadata.model_copy(
             update={"recipe": recipe.model_dump(mode="json"), "data": (source,)}
         )
-        return load_file(tiny.save(tmp_path / "tiny.onnx"), threads=1)
+        name = f"tiny-{recipe.data.test_fold}.onnx"
+        return load_file(tiny.save(tmp_path / name), threads=1)
 
     return make
 
@@ -81,6 +82,37 @@ def test_a_file_is_calibrated_once(trained, drawn_root, tmp_path):
     calibrate_file(trained(fit__refit="false"), drawn_root, tmp_path / "new.onnx")
     with pytest.raises(ModelIncompatible, match="calibrated before"):
         calibrate_file(load_file(tmp_path / "new.onnx"), drawn_root, tmp_path / "newer.onnx")
+
+
+def test_models_that_held_other_folds_out_are_fitted_on_too(trained, drawn_root, tmp_path):
+    model = trained(fit__refit="false")
+    others = [
+        trained(fit__refit="false", data__test_fold=fold, data__validation_fold=fold % 5 + 1)
+        for fold in (3, 4)
+    ]
+    alone = calibrate_file(model, drawn_root, tmp_path / "alone.onnx")
+    found = calibrate_file(model, drawn_root, tmp_path / "new.onnx", beside=others)
+    assert found.metadata.decision.fitted_on == "folds 2, 3 and 4 of drawn"
+    assert found.held_out > alone.held_out
+    (one,) = found.metadata.decision.calibration
+    assert one.images > alone.metadata.decision.calibration[0].images
+    # What is told by distances in the features of a network is this network's own.
+    mine, its = found.metadata.thresholds, alone.metadata.thresholds
+    assert mine.novelty_uncertain == its.novelty_uncertain
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"fit__epochs": 3, "data__test_fold": 3}, "was not trained as tiny was"),
+        ({"data__test_fold": 1}, "held fold 1 out, which tiny is tested on"),
+        ({"data__test_fold": 2, "data__validation_fold": 3}, "held fold 2 out"),
+    ],
+)
+def test_no_model_beside_it_opens_the_test_fold(trained, drawn_root, tmp_path, settings, said):
+    other = trained(**settings)
+    with pytest.raises(ModelIncompatible, match=said):
+        calibrate_file(trained(), drawn_root, tmp_path / "new.onnx", beside=[other])
 
 
 def test_too_few_held_out_images_are_refused(trained, drawn_root, tmp_path, monkeypatch):

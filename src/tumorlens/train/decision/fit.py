@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tumorlens.errors import DatasetError, ModelIncompatible
@@ -62,7 +62,7 @@ class Calibrated:
 
     Attributes:
         metadata: What the new file says of itself.
-        observed: The held-out images as the network answers them.
+        held_out: How many images it was fitted on.
         notes: What could not be fitted, and why, a sentence each.
     """
 
@@ -77,6 +77,7 @@ def calibrate_file(
     target: Path,
     *,
     manifest: Path | None = None,
+    beside: Sequence[Model] = (),
     right: float = RIGHT,
     progress: Callable[[str], Progress] | None = None,
 ) -> Calibrated:
@@ -87,6 +88,9 @@ def calibrate_file(
     3. Where the final weights did not learn from the validation fold: probabilities are softened,
        fair to each source, and the operating point, prediction sets, limits on novelty and on maps,
        and the rule for series are fitted on it.
+       Where other models of the same recipe left other folds out, their answers on those folds are
+       fitted on as well (cross-conformal prediction: Vovk, "Cross-conformal predictors", 2015):
+       one fold holds few patients.
     4. Everywhere: the picture gate, the nearest examples, and the reference that drift is
        measured from.
 
@@ -95,6 +99,7 @@ def calibrate_file(
         root: The folder that holds its sets.
         target: The file to write.
         manifest: The manifest of its training run, or None to build it again.
+        beside: Models of the same recipe and manifest that left other folds out.
         right: The share of given answers that should be right; 0 withholds none for it.
         progress: Given what is done, gives a function to call with (done, in all).
 
@@ -103,13 +108,10 @@ def calibrate_file(
         RecipeError: It does not say how it was trained.
         ModelIncompatible: It was calibrated before, or is of reduced precision.
     """
-    import onnx
-
-    proto = onnx.load_from_string(model.path.read_bytes())
-    if is_calibrated(proto):
-        msg = f"{model.path}: was calibrated before; name the file that training wrote"
-        raise ModelIncompatible(msg)
+    proto = _as_trained(model)
     recipe = Recipe.of_model(model.metadata)
+    for other in beside:
+        _check_beside(model.metadata, other)
     count = progress or (lambda _: lambda _done, _total: None)
     found = sides(model.metadata, root, manifest, count("comparing images"))
     held = [entry for entry in found.training if entry.fold == recipe.data.validation_fold]
@@ -124,12 +126,60 @@ def calibrate_file(
     look = _Look(proto, model.metadata, found.root, feature)
     held_out = look.at(held, count("answering held-out images"))
     learnt = look.at(_some(rest), count("answering training images"))
-    on = f"fold {recipe.data.validation_fold} of {' and '.join(sorted(set(held_out.sources)))}"
-    fitted = _fit(proto, held_out, learnt, on, feature, right, is_learnt=recipe.fit.refit)
+    others = [
+        _Look(_as_trained(other), other.metadata, found.root, None).at(
+            sides(other.metadata, root, manifest).held_out,
+            count(f"answering what {other.path.name} held out"),
+        )
+        for other in ([] if recipe.fit.refit else beside)
+    ]
+    folds = {recipe.data.validation_fold, *(_test_fold(other) for other in beside)}
+    on = f"{_folds(folds)} of {' and '.join(sorted(set(held_out.sources)))}"
+    fitted = _fit(proto, held_out, others, learnt, on, feature, right, is_learnt=recipe.fit.refit)
     with made_beside(target) as made:
         made.write_bytes(with_metadata(proto, fitted.metadata))
         load_file(made, threads=1)
-    return replace(fitted, held_out=len(held))
+    return fitted
+
+
+def _as_trained(model: Model) -> onnx.ModelProto:
+    import onnx
+
+    proto = onnx.load_from_string(model.path.read_bytes())
+    if is_calibrated(proto):
+        msg = f"{model.path}: was calibrated before; name the file that training wrote"
+        raise ModelIncompatible(msg)
+    return proto
+
+
+def _test_fold(model: Model) -> int:
+    return Recipe.of_model(model.metadata).data.test_fold
+
+
+def _check_beside(metadata: ModelMetadata, other: Model) -> None:
+    """Whether another model's held-out answers may be fitted on.
+
+    Raises:
+        ModelIncompatible: It is of another recipe, or answers for the fold that this model is
+            tested on or fitted on already.
+    """
+    mine, its = Recipe.of_model(metadata), Recipe.of_model(other.metadata)
+    folds = {"test_fold": mine.data.test_fold, "validation_fold": mine.data.validation_fold}
+    if its.model_copy(update={"data": its.data.model_copy(update=folds)}) != mine:
+        msg = f"{other.path}: was not trained as {metadata.name} was, but for the folds"
+        raise ModelIncompatible(msg)
+    if its.data.test_fold in folds.values():
+        msg = (
+            f"{other.path}: held fold {its.data.test_fold} out, which {metadata.name} is tested "
+            "on or fitted on already; name models that held other folds out"
+        )
+        raise ModelIncompatible(msg)
+
+
+def _folds(numbers: set[int]) -> str:
+    """Folds in words."""
+    *most, last = (str(number) for number in sorted(numbers))
+    return f"folds {', '.join(most)} and {last}" if most else f"fold {last}"
 
 
 def _some(entries: Sequence[Entry]) -> list[Entry]:
@@ -172,6 +222,7 @@ def _session(proto: onnx.ModelProto, feature: str | None) -> Any:
 def _fit(
     proto: onnx.ModelProto,
     held_out: Observations,
+    others: Sequence[Observations],
     learnt: Observations,
     on: str,
     feature: str | None,
@@ -180,7 +231,7 @@ def _fit(
     is_learnt: bool,
 ) -> Calibrated:
     """Fit all parts; the graph is changed in place."""
-    metadata, notes = held_out.metadata, []
+    metadata, notes, answered = held_out.metadata, [], held_out.beside(others)
     decision = Decision(fitted_on=on)
     if is_learnt:
         notes.append(
@@ -188,7 +239,7 @@ def _fit(
             "the limits on novelty and maps stay as training fitted them."
         )
     else:
-        held_out, metadata, decision = _decided(proto, held_out, decision, on, right)
+        held_out, metadata, decision = _decided(proto, held_out, answered, decision, on, right)
         if decision.study is None:
             notes.append("No held-out series shows slices with and without a tumor: no study rule.")
     import numpy as np
@@ -207,18 +258,33 @@ def _fit(
         embed(proto, feature, projection)
         decision = decision.model_copy(update={"neighbours": table})
     return Calibrated(
-        metadata.model_copy(update={"decision": decision}), len(held_out), tuple(notes)
+        metadata.model_copy(update={"decision": decision}), len(answered), tuple(notes)
     )
 
 
 def _decided(
-    proto: onnx.ModelProto, held_out: Observations, decision: Decision, on: str, right: float
+    proto: onnx.ModelProto,
+    held_out: Observations,
+    answered: Observations,
+    decision: Decision,
+    on: str,
+    right: float,
 ) -> tuple[Observations, ModelMetadata, Decision]:
-    """What needs images that nothing was learnt from."""
+    """What needs images that nothing was learnt from.
+
+    Args:
+        proto: The graph, changed in place.
+        held_out: What this model gives for its validation fold: novelty and maps are its own.
+        answered: The same with the answers of models beside it: for all that is probability.
+        decision: What it adds to.
+        on: What the images are, in words.
+        right: The share of given answers that should be right.
+    """
     import numpy as np
 
-    softening = fit_softening(held_out)
-    softer = held_out.with_probabilities(softening.of(held_out.probabilities))
+    softening = fit_softening(answered)
+    own = held_out.with_probabilities(softening.of(held_out.probabilities))
+    softer = answered.with_probabilities(softening.of(answered.probabilities))
     soften(proto, softening)
     levels = conformal_levels(softer)
     point = operating_point(softer, on)
@@ -227,8 +293,8 @@ def _decided(
         update={
             "conformal": levels,
             "operating": point,
-            "calibration": by_source(held_out, softer),
-            "frame_energy": frame_limit(softer),
+            "calibration": by_source(answered, softer),
+            "frame_energy": frame_limit(own),
             "study": fit_study_rule(runs_of(softer)),
         }
     )
@@ -236,11 +302,11 @@ def _decided(
         update={
             "tumor": 0.5,
             "no_tumor": 0.5 if point is None else point.threshold,
-            "novelty_uncertain": float(np.quantile(softer.novelty, UNCERTAIN_QUANTILE)),
-            "novelty_rejected": float(np.quantile(softer.novelty, REJECTED_QUANTILE)),
+            "novelty_uncertain": float(np.quantile(own.novelty, UNCERTAIN_QUANTILE)),
+            "novelty_rejected": float(np.quantile(own.novelty, REJECTED_QUANTILE)),
             "conformal": standard.limits,
             "coverage": standard.coverage,
         }
     )
     decision = decision.model_copy(update={"selection": selection(softer, thresholds, on, right)})
-    return softer, held_out.metadata.model_copy(update={"thresholds": thresholds}), decision
+    return own, held_out.metadata.model_copy(update={"thresholds": thresholds}), decision

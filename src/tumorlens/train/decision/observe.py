@@ -96,6 +96,22 @@ class Observations:
             None if self.features is None else self.features[numbers],
         )
 
+    def beside(self, others: Sequence[Observations]) -> Observations:
+        """These with the answers of other models, of the same classes, to other images.
+
+        Features are left out: each network has its own.
+        """
+        all_of = [self, *others]
+        return Observations(
+            self.metadata,
+            tuple(entry for one in all_of for entry in one.entries),
+            np.concatenate([one.facts for one in all_of]),
+            np.concatenate([one.probabilities for one in all_of]),
+            np.concatenate([one.novelty for one in all_of]),
+            np.concatenate([one.frame for one in all_of]),
+            None,
+        )
+
     def with_probabilities(self, probabilities: Numbers) -> Observations:
         """The same images with other answers."""
         return Observations(
