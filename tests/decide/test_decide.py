@@ -267,19 +267,25 @@ def test_a_tumor_whose_evidence_lies_at_the_border_is_uncertain(model_with):
 
 
 @pytest.mark.parametrize(
-    ("row", "status"),
+    ("row", "status", "said"),
     [
-        ((0.0, 0.8, 0.2, 0.0), Status.TUMOR),
-        ((0.0, 0.6, 0.4, 0.0), Status.UNCERTAIN),
-        ((0.8, 0.2, 0.0, 0.0), Status.NO_TUMOR),
-        ((0.6, 0.4, 0.0, 0.0), Status.UNCERTAIN),
+        ((0.1, 0.8, 0.1, 0.0), Status.TUMOR, None),
+        ((0.3, 0.7, 0.0, 0.0), Status.UNCERTAIN, ("a tumor has", 0.7, 0.8)),
+        ((0.0, 0.6, 0.4, 0.0), Status.UNCERTAIN, ("given a tumor, glioma has", 0.6, 0.7)),
+        ((0.2, 0.6, 0.2, 0.0), Status.TUMOR, None),
+        ((0.8, 0.2, 0.0, 0.0), Status.NO_TUMOR, None),
+        ((0.6, 0.4, 0.0, 0.0), Status.UNCERTAIN, ("no tumor has", 0.6, 0.65)),
     ],
 )
-def test_an_answer_that_is_not_sure_enough_is_left_to_a_person(model_with, row, status):
-    rule = Selection(target=0.97, least=0.7, accuracy=0.98, answered=0.8, on="fold 2")
+def test_an_answer_that_is_not_sure_enough_is_left_to_a_person(model_with, row, status, said):
+    rule = Selection(
+        target=0.97, tumor=0.8, kind=0.7, no_tumor=0.65, accuracy=0.98, answered=0.8, on="fold 2"
+    )
     finding = decide(scan(), (), outputs(*row), model_with(decision=Decision(selection=rule)))
     assert finding.status is status
-    if status is Status.UNCERTAIN:
+    if said is not None:
+        words, measure, limit = said
         (reason,) = finding.reasons
-        assert (reason.code, reason.measure, reason.limit) == ("unsure", pytest.approx(0.6), 0.7)
-        assert "60.0 %" in reason.text
+        assert (reason.code, reason.measure) == ("unsure", pytest.approx(measure))
+        assert reason.limit == limit
+        assert reason.text.startswith(f"{words} a probability of {100 * measure:.1f} %")

@@ -111,8 +111,10 @@ def _show(console: Console, found: Calibrated) -> None:
         )
     if (rule := decision.selection) is not None:
         console.print(
-            f"answers from {rule.least:.3f} up: {rule.accuracy:.3f} right of the "
-            f"{rule.answered:.0%} that are given (target {rule.target:.2f})"
+            f"answers from a tumor probability of {rule.tumor:.3f}, a share of the kind of "
+            f"{rule.kind:.3f}, or a probability of no tumor of {rule.no_tumor:.3f} up: "
+            f"{rule.accuracy:.3f} right of the {rule.answered:.0%} that are given "
+            f"(target {rule.target:.2f})"
         )
     if decision.frame_energy is not None:
         console.print(f"map at the border: uncertain above {decision.frame_energy:.0%}")

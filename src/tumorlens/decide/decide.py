@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Beyond six decimals a float32 holds no information of a probability.
 DECIMALS = 6
+_LEAST = 1e-12
 
 
 def decide(
@@ -148,11 +149,10 @@ class _Numbers:
             return Status.NO_TUMOR
         return Status.UNCERTAIN
 
-    def sureness(self, answer: Status) -> float | None:
-        """The probability of an answer itself; None where there is none."""
-        if answer is Status.TUMOR:
-            return self.probabilities[self.tumor_kind]
-        return 1.0 - self.tumor_probability if answer is Status.NO_TUMOR else None
+    @property
+    def kind_share(self) -> float:
+        """The share of the likeliest kind in the tumor probability."""
+        return self.probabilities[self.tumor_kind] / max(self.tumor_probability, _LEAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +220,22 @@ def _set_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> l
 
 def _sureness_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:
     rule = metadata.decision.selection
-    sure = numbers.sureness(answer)
-    if rule is None or sure is None or sure >= rule.least:
+    if rule is None or answer not in (Status.TUMOR, Status.NO_TUMOR):
         return []
-    text = (
-        f"the likeliest answer has a probability of {percent(sure)}; only from "
-        f"{percent(rule.least)} up are answers right often enough ({percent(rule.target)})"
+    kind = class_words(numbers.tumor_kind, metadata.display)
+    of_tumors = (
+        ("a tumor", numbers.tumor_probability, rule.tumor),
+        (f"given a tumor, {kind}", numbers.kind_share, rule.kind),
     )
-    return [Reason(code="unsure", text=text, measure=round(sure, DECIMALS), limit=rule.least)]
+    of_none = (("no tumor", 1.0 - numbers.tumor_probability, rule.no_tumor),)
+    for what, sure, least in of_tumors if answer is Status.TUMOR else of_none:
+        if sure < least:
+            text = (
+                f"{what} has a probability of {percent(sure)}; only from {percent(least)} up are "
+                f"such answers right often enough ({percent(rule.target)})"
+            )
+            return [Reason(code="unsure", text=text, measure=round(sure, DECIMALS), limit=least)]
+    return []
 
 
 def _finding(

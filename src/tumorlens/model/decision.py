@@ -133,15 +133,18 @@ class Selection(_Strict):
 
     Attributes:
         target: The share of given answers that should be right.
-        least: Below this probability of its own an answer is uncertain: the probability of the
-            kind of tumor that is named, or of no tumor.
+        tumor: Below this tumor probability "tumor" is uncertain.
+        kind: Below this share of the tumor probability a kind is too uncertain to be named.
+        no_tumor: Below this probability of no tumor "no tumor" is uncertain.
         accuracy: The share that is right of what is given on images that nothing was learnt from.
         answered: The share of those images that is given an answer.
         on: What the images are, in words.
     """
 
     target: Fraction
-    least: Fraction
+    tumor: Fraction
+    kind: Fraction
+    no_tumor: Fraction
     accuracy: Fraction
     answered: Fraction
     on: str

@@ -204,17 +204,20 @@ class TestLimits:
         assert 0.3 < rule.answered < 0.98
         labels, rows = overconfident(4000, 1.0, seed=5, spread=5)
         tumor = rows[:, 1:].sum(axis=1)
-        sure = np.where(tumor >= 0.5, rows[:, 1:].max(axis=1), rows[:, 0])
-        chosen = np.where(tumor >= 0.5, 1 + rows[:, 1:].argmax(axis=1), 0)
+        called = tumor >= 0.5
+        chosen = np.where(called, 1 + rows[:, 1:].argmax(axis=1), 0)
         right = chosen == [CLASSES.index(label) for label in labels]
-        given = sure >= rule.least
+        share = rows[:, 1:].max(axis=1) / tumor
+        of_tumors = (tumor >= rule.tumor) & (share >= rule.kind)
+        given = np.where(called, of_tumors, rows[:, 0] >= rule.no_tumor)
         assert right[given].mean() == pytest.approx(0.97, abs=0.015)
         assert given.mean() == pytest.approx(rule.answered, abs=0.05)
 
     def test_answers_that_are_all_right_are_all_given(self):
         rows = [[0.02, 0.97, 0.01], [0.9, 0.05, 0.05]] * 100
         rule = selection(seen(["glioma", "no_tumor"] * 100, rows), Thresholds(), "fold 2")
-        assert (rule.least, rule.accuracy, rule.answered) == (0.0, 1.0, 1.0)
+        limits = (rule.tumor, rule.kind, rule.no_tumor)
+        assert (limits, rule.accuracy, rule.answered) == ((0.0, 0.0, 0.0), 1.0, 1.0)
 
     def test_the_more_is_asked_for_the_less_is_given(self):
         held_out = seen(*overconfident(2000, 1.0, spread=5))
@@ -226,6 +229,21 @@ class TestLimits:
         rows = [[0.1, 0.5, 0.4]] * 60
         rule = selection(seen(["tumor"] * 60, rows), Thresholds(), "fold 2")
         assert (rule.accuracy, rule.answered) == (1.0, 1.0)
+
+    def test_where_all_are_tumors_nothing_is_said_of_false_alarms(self):
+        rows = [[0.4, 0.5, 0.1]] * 60
+        assert selection(seen(["glioma"] * 60, rows), Thresholds(), "x").tumor == 0.0
+        doubtful = [[0.3, 0.6, 0.1]] * 20
+        both = seen(["glioma"] * 40 + ["no_tumor"] * 20, [[0.1, 0.8, 0.1]] * 40 + doubtful)
+        assert selection(both, Thresholds(), "x").tumor == pytest.approx(0.9, abs=1e-3)
+
+    def test_a_kind_that_is_unsure_does_not_withhold_that_there_is_no_tumor(self):
+        rows = [[0.9, 0.1, 0.0]] * 40 + [[0.0, 0.9, 0.1]] * 40 + [[0.0, 0.6, 0.4]] * 40
+        labels = ["no_tumor"] * 40 + ["glioma"] * 40 + ["glioma", "meningioma"] * 20
+        rule = selection(seen(labels, rows), Thresholds(), "x")
+        assert 0.6 < rule.kind <= 0.9
+        assert rule.no_tumor == 0.0
+        assert rule.answered == pytest.approx(2 / 3)
 
     def test_few_answers_prove_no_limit(self):
         rows = [[0.1, 0.8, 0.1]] * 20

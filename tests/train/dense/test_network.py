@@ -26,6 +26,23 @@ def test_one_pass_gives_all_answers(network):
     assert outputs.kinds.shape == (2, 3)
 
 
+def test_a_picture_and_its_mirror_image_get_the_same_answer():
+    torch.manual_seed(0)
+    both = LesionNetwork(3, contrast=4.0, mirrored=True).eval()
+    image = torch.rand(2, 1, 96, 96)
+    with torch.inference_mode():
+        outputs, embedding = both.look(image)
+        other, _ = both.look(image.flip(-1))
+        both.mirrored = False
+        alone, its_embedding = both.look(image)
+    assert torch.allclose(outputs.tumor, other.tumor, atol=1e-5)
+    assert torch.allclose(outputs.kinds, other.kinds, atol=1e-5)
+    assert torch.allclose(outputs.marks, other.marks.flip(-1), atol=1e-5)
+    assert torch.allclose(both.evidence(outputs.marks), outputs.tumor)
+    assert not torch.equal(outputs.marks, alone.marks)
+    assert torch.equal(embedding, its_embedding)
+
+
 def test_weights_stay_under_fifteen_megabytes(network):
     assert sum(p.numel() for p in network.parameters()) * 4 < 15e6
 

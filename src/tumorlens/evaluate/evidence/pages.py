@@ -133,9 +133,10 @@ def _decision(evidence: Evidence) -> list[str]:
         )
     if (rule := subject.selection) is not None:
         lines.append(
-            f"- An answer is given from a probability of its own of {rule.least:.3f} up, chosen so "
-            f"that {rule.target:.0%} of what is given is right: on {rule.on} {rule.accuracy:.3f} "
-            f"of the {rule.answered:.3f} that were answered."
+            f'- "Tumor" is answered from a tumor probability of {rule.tumor:.3f} and a share of '
+            f'its kind of {rule.kind:.3f} up, "no tumor" from a probability of '
+            f"{rule.no_tumor:.3f} up, chosen so that {rule.target:.0%} of what is given is right: "
+            f"on {rule.on} {rule.accuracy:.3f} of the {rule.answered:.3f} that were answered."
         )
     if subject.coverage is not None:
         lines.append(f"- Prediction sets hold the true class in {subject.coverage:.0%} of cases.")

@@ -45,12 +45,11 @@ class ExportedLesions(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(N, 1, H, W) → (N, C), (N, C, H / 4, W / 4), (N,), (N, 1, H / 2, W / 2)."""
-        levels = self.network.levels(image)
-        outputs = self.network.answer(levels)
+        outputs, embedding = self.network.look(image)
         logits = self.network.classify(outputs) / self.temperature
         evidence = self.network.evidence.of_pixels(outputs.marks) / self.temperature
         heatmap = torch.cat([-evidence, evidence.expand(-1, logits.shape[1] - 1, -1, -1)], dim=1)
-        novelty = self.novelty(self.network.embedding(levels))
+        novelty = self.novelty(embedding)
         finer = functional.interpolate(
             outputs.marks, scale_factor=2.0, mode="bilinear", align_corners=False
         )

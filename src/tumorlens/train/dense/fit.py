@@ -121,9 +121,9 @@ def dense_answers(
     network.eval()
     embeddings, logits = [], []
     for chosen in torch.split(torch.arange(len(images)), EVALUATION_BATCH):
-        levels = network.levels(images.unchanged(chosen, device))
-        embeddings.append(network.embedding(levels).cpu())
-        logits.append(network.classify(network.answer(levels)).cpu())
+        outputs, embedding = network.look(images.unchanged(chosen, device))
+        embeddings.append(embedding.cpu())
+        logits.append(network.classify(outputs).cpu())
     return torch.cat(embeddings), torch.cat(logits)
 
 

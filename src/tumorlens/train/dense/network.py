@@ -71,11 +71,14 @@ class LesionNetwork(nn.Module):
         kinds: How many kinds of tumor are told apart.
         dropout: Before the layer that names the kind.
         contrast: As of `draw_out`; 0 leaves grey levels as they are.
+        mirrored: Answer a picture and its mirror image, and give the mean of both, once trained.
     """
 
-    def __init__(self, kinds: int, *, dropout: float = 0.3, contrast: float = 0.0) -> None:
+    def __init__(
+        self, kinds: int, *, dropout: float = 0.3, contrast: float = 0.0, mirrored: bool = False
+    ) -> None:
         super().__init__()
-        self.contrast = contrast
+        self.contrast, self.mirrored = contrast, mirrored
         self.backbone = MobileNetV2()
         self.decoder = Decoder()
         self.evidence = Evidence()
@@ -84,7 +87,25 @@ class LesionNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> DenseOutputs:
         """(N, 1, H, W) in [0, 1] → `DenseOutputs`."""
-        return self.answer(self.levels(image))
+        return self.look(image)[0]
+
+    def look(self, image: Tensor) -> tuple[DenseOutputs, Tensor]:
+        """(N, 1, H, W) in [0, 1] → `DenseOutputs`, and what novelty is measured on, (N, 1280).
+
+        The latter is the mean of the deepest features of the picture as it is.
+        """
+        levels = self.levels(image)
+        outputs = self.answer(levels)
+        if self.mirrored and not self.training:
+            outputs = self.joined(outputs, self.answer(self.levels(image.flip(-1))))
+        return outputs, levels[-1].float().mean(dim=(2, 3))
+
+    def joined(self, outputs: DenseOutputs, mirrored: DenseOutputs) -> DenseOutputs:
+        """The mean of the answers for pictures and for their mirror images."""
+        marks = (outputs.marks + mirrored.marks.flip(-1)) / 2
+        both = (outputs.kinds, mirrored.kinds)
+        kinds = torch.stack([torch.log_softmax(one.float(), dim=1) for one in both]).mean(dim=0)
+        return DenseOutputs(marks, self.evidence(marks), kinds)
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """Features at strides 4, 8, 16 and 32."""
@@ -95,10 +116,6 @@ class LesionNetwork(nn.Module):
         """The answers from the features of `levels`."""
         coarse, marks = self.decoder(levels)
         return DenseOutputs(marks, self.evidence(marks), self.name(levels[-1], coarse, marks))
-
-    def embedding(self, levels: Sequence[Tensor]) -> Tensor:
-        """What novelty is measured on: the mean of the deepest features, (N, 1280)."""
-        return levels[-1].float().mean(dim=(2, 3))
 
     def classify(self, outputs: DenseOutputs) -> Tensor:
         """Class logits (N, 1 + K), no tumor first: logarithms of the two answers' product."""

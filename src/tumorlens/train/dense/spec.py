@@ -112,6 +112,8 @@ class DenseSpec(_Strict):
         dropout: Before the layer that names the kind.
         contrast: Spreads of the brain's grey levels that fill most of the network's range; 0 leaves
             them as they are.
+        mirrored: Whether the trained network answers a picture and its mirror image, and gives the
+            mean of both: twice the time, and less chance in the answer.
         draws: Which pictures are drawn.
         lesions: How lesions are taken out and put in.
         losses: What counts.
@@ -123,6 +125,7 @@ class DenseSpec(_Strict):
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     contrast: NotNegative = 0.0
+    mirrored: bool = False
     draws: DrawSpec = DrawSpec()
     lesions: LesionSpec = LesionSpec()
     losses: LossSpec = LossSpec()

@@ -84,7 +84,9 @@ def start_dense(recipe: Recipe, init: Path | None, device: torch.device) -> Lesi
     torch.manual_seed(recipe.seed)
     spec = dense_spec(recipe)
     kinds = max(1, len(recipe.positive))
-    network = LesionNetwork(kinds, dropout=spec.dropout, contrast=spec.contrast)
+    network = LesionNetwork(
+        kinds, dropout=spec.dropout, contrast=spec.contrast, mirrored=spec.mirrored
+    )
     if init is not None:
         load_keras_weights(network.backbone, init)
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
