@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     Settings = dict[str, str | int]
 
 ROOT = Path(__file__).parent.parent
-MANIFEST = ROOT / "docs" / "reference" / "mobilenetv2-4class-manifest.csv"
+MANIFEST = ROOT / "docs" / "reference" / "tumorlens-v1-manifest.csv"
 ROUNDS, CALLS = 9, 15
 """Each file is called so often in a row, and gets so many turns."""
 

@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from tumorlens.errors import DatasetError, RecipeError
-from tumorlens.model.registry import installed_models, load_model
+from tumorlens.model.registry import load_model
 from tumorlens.train.architectures.classifier import build
 from tumorlens.train.architectures.summary import summary
-from tumorlens.train.fit.spec import Balance, Optimizer, Schedule
+from tumorlens.train.fit.spec import Optimizer, Schedule
 from tumorlens.train.recipe import Recipe, load_recipe, recipe_names
 
 FOUR = ("glioma", "meningioma", "pituitary", "no_tumor")
@@ -101,11 +101,9 @@ class TestClassesFromFolders:
 
 
 def test_the_bundled_model_says_how_it_was_trained_in_words_of_today():
-    bundled = next(m for m in installed_models() if m.name == "mobilenetv2-4class")
-    recipe = Recipe.of_model(load_model(bundled.path).metadata)
-    assert recipe.network.architecture == "mobilenetv2"
-    assert recipe.network.dropout == 0.3
-    assert recipe.fit.sampler is Balance.INVERSE_ROOT
+    recipe = Recipe.of_model(load_model().metadata)
+    assert recipe == load_recipe("tumorlens-v1")
+    assert recipe.dense.mirrored
     assert (recipe.fit.optimizer, recipe.fit.schedule) == (Optimizer.ADAMW, Schedule.COSINE)
 
 

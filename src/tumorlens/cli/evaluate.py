@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 EPILOG = """
 **Examples**
 
-`tumorlens evaluate mobilenetv2-4class --data sets/ --out evaluation/`
+`tumorlens evaluate tumorlens-v1 --data sets/ --out evaluation/`
 
-`tumorlens evaluate mobilenetv2-4class --data sets/ --out evaluation/ --unseen tcia_btp` also
+`tumorlens evaluate tumorlens-v1 --data sets/ --out evaluation/ --unseen sartaj` also
 measures tumor against no tumor on a set that the model learnt nothing from.
 
 `tumorlens evaluate first.onnx --data sets/ --run runs/first --out evaluation/` takes the manifest

@@ -180,6 +180,8 @@ def unseen_entries(
 ) -> list[Entry]:
     """The images of sets that the model learnt nothing from: one file of each distinct picture.
 
+    Each set stands by itself: its figures are the same whichever sets are named beside it.
+
     Raises:
         DatasetError: The model was trained on one of them, or one cannot be used.
     """
@@ -187,7 +189,9 @@ def unseen_entries(
     if seen := sorted(learnt & set(sources)):
         msg = f"{metadata.name} was trained on {', '.join(seen)}; name sets that it has not seen"
         raise DatasetError(msg)
-    return list(split([root / name for name in sources], progress=progress).entries)
+    return [
+        entry for name in sources for entry in split([root / name], progress=progress).entries
+    ]
 
 
 def without_copies(

@@ -211,7 +211,7 @@ class TestSensitiveLayers:
 @pytest.mark.skipif("TUMORLENS_DATA" not in os.environ, reason="TUMORLENS_DATA names no real data")
 def test_the_bundled_model_loses_at_most_half_a_point_on_its_test_fold(tmp_path):
     model = load_model(threads=1)
-    published = ROOT / "docs" / "reference" / "mobilenetv2-4class-manifest.csv"
+    published = ROOT / "docs" / "reference" / "tumorlens-v1-manifest.csv"
     images = find_samples(model.metadata, Path(os.environ["TUMORLENS_DATA"]), published)
     found = convert(model, tmp_path / "int8.onnx", Form.INT8, samples=images)
     assert found.loss.lost.value <= 0.005

@@ -178,7 +178,7 @@ EXAMPLE: dict[str, Any] = {
         "reasons": [],
         "measurements": None,
         "heatmap_class": "meningioma",
-        "model": {"name": "mobilenetv2-4class", "version": "0.1", "sha256": "0" * 64},
+        "model": {"name": "tumorlens-v1", "version": "0.1", "sha256": "0" * 64},
         "scan": {
             "source": "scan.jpg",
             "sha256": "1" * 64,
