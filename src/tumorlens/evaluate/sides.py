@@ -189,9 +189,7 @@ def unseen_entries(
     if seen := sorted(learnt & set(sources)):
         msg = f"{metadata.name} was trained on {', '.join(seen)}; name sets that it has not seen"
         raise DatasetError(msg)
-    return [
-        entry for name in sources for entry in split([root / name], progress=progress).entries
-    ]
+    return [entry for name in sources for entry in split([root / name], progress=progress).entries]
 
 
 def without_copies(

@@ -141,11 +141,17 @@ def test_no_item_of_a_guideline_is_left_out():
 @pytest.mark.skipif(not BUNDLED.is_dir(), reason="no model is bundled with this checkout")
 def test_shuffled_weights_know_nothing_any_more():
     known = load_file(next(BUNDLED.glob("*.onnx")), threads=1)
-    picture = draw_phantom(3, tumor="glioma", size=known.metadata.input.height).pixels[None, None]
+    side = known.metadata.input.height
+    heads = [draw_phantom(seed, tumor="glioma", size=side).pixels for seed in range(4)]
+    pictures = np.stack(heads)[:, None]
     # Of one class: maps of opposite classes differ in sign alone, whatever the weights are.
-    before, after = (model.run(picture).heatmap[0, -1] for model in (known, randomised(known)))
+    before, after = (model.run(pictures).heatmap[:, -1] for model in (known, randomised(known)))
     assert before.shape == after.shape
-    assert abs(np.corrcoef(before.ravel(), after.ravel())[0, 1]) < 0.5
+    # Maps of drawn heads are alike somehow even then: darkness around a head is darkness.
+    alike = [
+        abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(before, after, strict=True)
+    ]
+    assert np.mean(alike) < 0.5
 
 
 def numbers(value):

@@ -126,13 +126,19 @@ def test_too_few_held_out_images_are_refused(trained, drawn_root, tmp_path, monk
 class TestGraph:
     @pytest.fixture
     def proto(self):
-        """The bundled graph as it was trained, without what its decision was given."""
+        """The bundled graph, as if what its decision was given had been learnt."""
         bundled = onnx.load(next(BUNDLED.glob("*.onnx")))
         kept = [one.name for one in bundled.graph.output if one.name != "embedding"]
-        return Extractor(bundled).extract_model(["image"], kept)
+        found = Extractor(bundled).extract_model(["image"], kept)
+        for tensor in found.graph.initializer:
+            tensor.name = tensor.name.replace("decision.", "learnt.")
+        for node in found.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [name.replace("decision.", "learnt.") for name in names]
+        return found
 
     def test_probabilities_and_heatmaps_are_softened_together(self, proto):
-        picture = draw_phantom(3, tumor="glioma", size=224).pixels[None, None]
+        picture = draw_phantom(3, tumor="glioma", size=side(proto)).pixels[None, None]
         before = run(proto, picture)
         softening = Softening((False, True, True, True), 2.0, 0.7, 0.3, (0.0, 0.0, -0.2, 0.1))
         soften(proto, softening)
@@ -146,7 +152,7 @@ class TestGraph:
         chance = np.random.default_rng(0)
         directions = chance.normal(size=(1280, 4))
         embed(proto, feature, Projection(chance.normal(size=1280), directions))
-        one = draw_phantom(3, size=224).pixels
+        one = draw_phantom(3, size=side(proto)).pixels
         pictures = np.stack([one, one[::-1], one])[:, None].astype(np.float32)
         found = run(proto, pictures)["embedding"]
         assert found.shape == (3, 4)
@@ -156,6 +162,10 @@ class TestGraph:
 
 def test_a_graph_without_features_has_none_to_compare_by(tiny_model):
     assert pooled_features(tiny_model().graph()) is None
+
+
+def side(proto):
+    return proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value
 
 
 def run(proto, pictures):

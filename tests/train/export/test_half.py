@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tumorlens.errors import ModelIncompatible
 from tumorlens.model.load import load_file
+from tumorlens.model.registry import BUNDLED, load_model
 from tumorlens.train.export.convert import convert
 from tumorlens.train.export.forms import Form
 from tumorlens.train.export.graph import with_metadata
@@ -38,6 +39,18 @@ def test_what_squares_and_sums_stays_in_32_bits(halved):
     novelty = [kind for name, kind in weights.items() if name.startswith("novelty.")]
     assert novelty
     assert set(novelty) == {TensorProto.FLOAT}
+
+
+@pytest.mark.skipif(not BUNDLED.is_dir(), reason="no model is bundled with this checkout")
+def test_what_a_network_looks_at_twice_is_stored_once(tmp_path):
+    source = load_model(threads=1)
+    found = convert(source, tmp_path / "half.onnx", Form.FP16)
+    graph = onnx.load(found.path).graph
+    weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    convolutions = [weights[node.input[1]] for node in graph.node if node.op_type == "Conv"]
+    assert set(convolutions) == {TensorProto.FLOAT16}
+    assert len(convolutions) > 100
+    assert found.size < 0.6 * source.size
 
 
 def test_a_weight_beyond_the_range_is_refused(cnn_model):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tumorlens.model.format import ModelMetadata
 
 NOVELTY = "novelty"
+LIKENESS = (NOVELTY, "embedding")
+"""Outputs that tell pictures apart, and answer nothing of them."""
 
 
 def named(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -33,9 +35,10 @@ def extractor_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
     Probabilities, heatmap and mask are computed from the same features, so what they have in
     common is the feature extractor (and the decoder of a network that marks), whatever the
-    architecture. Novelty may look at a part of it only.
+    architecture. What tells pictures apart may look at a part of it only, such as the picture
+    without its mirror image.
     """
-    answers = [output.name for output in graph.output if output.name != NOVELTY]
+    answers = [output.name for output in graph.output if output.name not in LIKENESS]
     shared = set.intersection(*(names_behind(graph, name) for name in answers))
     return [node for node in graph.node if node.name in shared]
 
