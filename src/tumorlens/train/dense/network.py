@@ -94,18 +94,18 @@ class LesionNetwork(nn.Module):
 
         The latter is the mean of the deepest features of the picture as it is.
         """
-        levels = self.levels(image)
+        if not self.mirrored or self.training:
+            levels = self.levels(image)
+            return self.answer(levels), levels[-1].float().mean(dim=(2, 3))
+        count = image.shape[0]
+        levels = self.levels(torch.cat([image, image.flip(-1)]))
         outputs = self.answer(levels)
-        if self.mirrored and not self.training:
-            outputs = self.joined(outputs, self.answer(self.levels(image.flip(-1))))
-        return outputs, levels[-1].float().mean(dim=(2, 3))
-
-    def joined(self, outputs: DenseOutputs, mirrored: DenseOutputs) -> DenseOutputs:
-        """The mean of the answers for pictures and for their mirror images."""
-        marks = (outputs.marks + mirrored.marks.flip(-1)) / 2
-        both = (outputs.kinds, mirrored.kinds)
-        kinds = torch.stack([torch.log_softmax(one.float(), dim=1) for one in both]).mean(dim=0)
-        return DenseOutputs(marks, self.evidence(marks), kinds)
+        marks, mirrored = outputs.marks[:count], outputs.marks[count:].flip(-1)
+        marks = (marks + mirrored) / 2
+        kinds = torch.log_softmax(outputs.kinds.float(), dim=1)
+        kinds = (kinds[:count] + kinds[count:]) / 2
+        embedding = levels[-1][:count].float().mean(dim=(2, 3))
+        return DenseOutputs(marks, self.evidence(marks), kinds), embedding
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """Features at strides 4, 8, 16 and 32."""
