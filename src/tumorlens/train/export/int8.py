@@ -75,15 +75,11 @@ def quantise(proto: onnx.ModelProto, images: NDArray[np.float32]) -> onnx.ModelP
     """
     source = named(proto)
     extractor = extractor_nodes(source.graph)
-    # A network that looks twice, such as at a mirror image, has the same weights in two places.
-    layers = {n.input[1]: n.name for n in reversed(extractor) if n.op_type == "Conv"}
-    convolutions = list(reversed(layers.values()))
+    convolutions = [n.name for n in extractor if n.op_type == "Conv"]
     if not convolutions:
         msg = "its graph has no convolution that all outputs depend on; it cannot be converted"
         raise ModelIncompatible(msg)
-    number = sensitive_layers(source, convolutions, images[:PROBES])
-    whole = {weights for weights, name in layers.items() if name in convolutions[:number]}
-    kept = {n.name for n in extractor if n.op_type == "Conv" and n.input[1] in whole}
+    kept = set(convolutions[: sensitive_layers(source, convolutions, images[:PROBES])])
     kept |= _narrow_layers(source.graph)
     chosen = [node.name for node in extractor if node.name not in kept]
     quantised = named(_quantised(source, chosen, images))
