@@ -84,10 +84,14 @@ def convex_hull(points: Points) -> Points:
 
     Andrew's monotone chain (Andrew 1979, doi:10.1016/0020-0190(79)90072-3).
     """
-    ordered = [(float(y), float(x)) for y, x in np.unique(points, axis=0)]
-    if len(ordered) < 3:  # noqa: PLR2004  (a point, or a line)
-        return np.array(ordered)
-    chains = [_chain(ordered), _chain(ordered[::-1])]
+    ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
+    # Between the outermost points of a row nothing is a corner.
+    starts = np.flatnonzero(np.append(np.True_, np.diff(ordered[:, 0]) > 0))
+    ends = np.append(starts[1:], len(ordered)) - 1
+    outermost = np.unique(ordered[np.append(starts, ends)], axis=0).tolist()
+    if len(outermost) < 3:  # noqa: PLR2004  (a point, or a line)
+        return np.array(outermost)
+    chains = [_chain(outermost), _chain(outermost[::-1])]
     return np.array(chains[0][:-1] + chains[1][:-1])
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,12 +148,9 @@ def _reduced(pixels: Picture, side: int) -> Picture:
     factor = min(pixels.shape) // side
     if factor <= 1:
         return pixels
-    rows, columns = pixels.shape[0] // factor, pixels.shape[1] // factor
-    inner = pixels[: rows * factor, : columns * factor]
-    flat = inner.reshape(rows, factor, -1).sum(axis=1, dtype=np.float32)
-    boxes: Picture = flat.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
-    boxes /= np.float32(factor * factor)
-    return boxes
+    rows, columns = (side // factor * factor for side in pixels.shape)
+    inner = np.ascontiguousarray(pixels[:rows, :columns], np.float32)
+    return np.asarray(Image.fromarray(inner).reduce(factor))
 
 
 def _level(ordered: Picture, share: float) -> float:
