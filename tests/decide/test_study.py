@@ -4,6 +4,7 @@ import pytest
 
 from tumorlens.decide.finding import Finding, ModelInfo, ScanInfo, Status
 from tumorlens.decide.study import pooled, pooled_label, pooled_probability, stacks, study_of
+from tumorlens.model.decision import StudyRule
 
 SCAN = {"source": "a.nii", "sha256": "b", "format": "nifti", "width": 9, "height": 9}
 
@@ -75,6 +76,16 @@ def test_a_study_is_told_with_all_its_slices_and_what_they_come_to():
     assert study.slices == {Status.NO_TUMOR: 1, Status.TUMOR: 1, Status.REJECTED: 1}
     assert (study.source, study.series, study.spacing_mm) == ("1.dcm", "s", (1.0, 2.0))
     assert study.measurements is None
+
+
+def test_findings_that_were_stored_are_pooled_by_the_rule_of_their_model():
+    rule = StudyRule(highest=2, scale=1.0, bias=0.0, tumor=0.8, no_tumor=0.2, on="series")
+    slices = [finding(Status.TUMOR, 0.9, glioma=0.9), finding(Status.NO_TUMOR, 0.1)]
+    stored = [Finding.model_validate_json(one.model_dump_json()) for one in slices]
+    assert study_of(stored).status is Status.TUMOR
+    ruled = study_of(stored, rule)
+    assert (ruled.status, ruled.tumor_probability) == (Status.UNCERTAIN, pytest.approx(0.5))
+    assert ruled.model.study == rule
 
 
 @pytest.mark.parametrize("models", [(), ("a", "b")])

@@ -157,11 +157,13 @@ def stacks(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
             yield together
 
 
-def study_of(findings: Sequence[Finding]) -> Study:
+def study_of(findings: Sequence[Finding], rule: StudyRule | None = None) -> Study:
     """The answer for a series or volume from those for its slices, without measurements.
 
     Args:
         findings: Of its slices, in their order, at least one; all of one model.
+        rule: Their model's rule for series, where they come from a file or a request: what is
+            written of a Finding does not hold it.
 
     Raises:
         ValueError: There are none, or they are of several models.
@@ -169,7 +171,11 @@ def study_of(findings: Sequence[Finding]) -> Study:
     if len({finding.model.sha256 for finding in findings}) != 1:
         msg = "a study is pooled from the findings of one model, at least one"
         raise ValueError(msg)
-    first, whole = findings[0], pool(findings)
+    first = findings[0]
+    if rule is not None:
+        model = first.model.model_copy(update={"study": rule})
+        first = first.model_copy(update={"model": model})
+    whole = pool([first, *findings[1:]])
     return Study(
         status=whole.status,
         label=pooled_label(findings),

@@ -19,6 +19,7 @@ from tumorlens.serve.rate import RateLimit
 from tumorlens.serve.upload import Room
 
 if TYPE_CHECKING:
+    from tumorlens.model.decision import StudyRule
     from tumorlens.model.run import Model
     from tumorlens.serve.audit import AuditLog
     from tumorlens.serve.auth.accounts import Accounts
@@ -84,6 +85,11 @@ class Service:
     def model(self) -> Model:
         """What answers."""
         return self.engine.model
+
+    @property
+    def study_rule(self) -> StudyRule | None:
+        """How its answers for slices become one for a series; None where the model has no rule."""
+        return self.model.metadata.decision.study
 
     def check(self) -> None:
         """Whether it can answer now.

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from tumorlens.decide.finding import Finding
 from tumorlens.decide.study import Study, stack_of, stacks, study_of
 from tumorlens.errors import ScanError, TumorLensError
+from tumorlens.model.decision import StudyRule
 from tumorlens.report.json_lines import ErrorRecord, error_record
 from tumorlens.scan import Plane
 from tumorlens.serve.api.bodies import EXAMPLE, Batch, KeptFinding, Summary, kept_finding
@@ -93,7 +94,8 @@ async def analyse(
         problem.errors = [record.model_dump() for record in records]
         raise problem
     batch: str = request.state.batch
-    studies = [study_of(slices) for slices in stacks(one.finding for one in findings)]
+    together = stacks(one.finding for one in findings)
+    studies = [study_of(slices, service.study_rule) for slices in together]
     return Batch(batch=batch, findings=findings, studies=studies, errors=records)
 
 
@@ -122,14 +124,19 @@ async def stream(
     outcomes = _outcomes(request, service, user, plane)
     # What is refused as a whole is refused before the answer begins.
     first = await anext(outcomes, None)
-    return StreamingResponse(_lines(request, first, outcomes), media_type=NDJSON)
+    return StreamingResponse(
+        _lines(request, first, outcomes, service.study_rule), media_type=NDJSON
+    )
 
 
 async def _lines(
-    request: Request, first: Kept | ScanError | None, rest: AsyncIterator[Kept | ScanError]
+    request: Request,
+    first: Kept | ScanError | None,
+    rest: AsyncIterator[Kept | ScanError],
+    rule: StudyRule | None,
 ) -> AsyncIterator[str]:
     findings = errors = 0
-    outcome, stack = first, _Stack()
+    outcome, stack = first, _Stack(rule)
     try:
         async with aclosing(rest):  # type: ignore[type-var]
             while outcome is not None:
@@ -155,15 +162,15 @@ async def _lines(
 class _Stack:
     """The slices of a series or volume, as they come one after another."""
 
-    def __init__(self) -> None:
-        self._slices: list[Finding] = []
+    def __init__(self, rule: StudyRule | None) -> None:
+        self._rule, self._slices = rule, list[Finding]()
 
     def ended_by(self, upcoming: Finding | None) -> Iterator[Study]:
         """The study that ended if `upcoming` is of another one, and begin that; None is the end."""
         stack = None if upcoming is None else stack_of(upcoming)
         if self._slices and stack != stack_of(self._slices[0]):
             for slices in stacks(self._slices):
-                yield study_of(slices)
+                yield study_of(slices, self._rule)
             self._slices = []
         if upcoming is not None and stack is not None:
             self._slices.append(upcoming)

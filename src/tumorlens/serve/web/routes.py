@@ -138,12 +138,12 @@ async def table(request: Request, service: ServiceDep) -> Response:
 
 
 @router.post("/study")
-async def study(request: Request) -> Response:
+async def study(request: Request, service: ServiceDep) -> Response:
     """The answer for a series or volume, in words, from the findings that the page received.
 
     A series comes in several requests, and without a history nothing here remembers all of it.
     """
-    shown = study_view(await study_in(request), words_of(request))
+    shown = study_view(await study_in(request, service.model), words_of(request))
     return page(request, "_study.html", {"study": shown})
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from tumorlens.model.run import Model
+
 _Sent = TypeVar("_Sent")
 # About 20,000 slices.
 MAX_BYTES = 32 * 1024 * 1024
@@ -42,15 +44,20 @@ async def table_csv(request: Request, classes: Sequence[str]) -> str:
     return csv_header(classes) + "".join(csv_row(_outcome(one), classes) for one in lines)
 
 
-async def study_in(request: Request) -> Study:
+async def study_in(request: Request, model: Model) -> Study:
     """The answer for a series, from the findings of its slices in the body of a request.
+
+    Args:
+        request: From the page.
+        model: What answers now; its rule for series counts where it is what answered.
 
     Raises:
         ProblemError: The body is too large, or holds something else than findings of one model.
     """
     findings = await _sent(request, _FINDINGS, "findings")
+    is_its = bool(findings) and findings[0].model.sha256 == model.sha256
     try:
-        return study_of(findings)
+        return study_of(findings, model.metadata.decision.study if is_its else None)
     except ValueError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
