@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,6 +144,8 @@ def _picture_flags(
 
 def _reduced(pixels: Picture, side: int) -> Picture:
     """The picture made smaller by a whole factor, each pixel the mean of a box."""
+    from PIL import Image
+
     factor = min(pixels.shape) // side
     if factor <= 1:
         return pixels
