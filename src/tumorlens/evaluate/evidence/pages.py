@@ -139,7 +139,10 @@ def _decision(evidence: Evidence) -> list[str]:
             f"on {rule.on} {rule.accuracy:.3f} of the {rule.answered:.3f} that were answered."
         )
     if subject.coverage is not None:
-        lines.append(f"- Prediction sets hold the true class in {subject.coverage:.0%} of cases.")
+        lines.append(
+            f"- Prediction sets were fitted to hold the true class in {subject.coverage:.0%} of the "
+            "cases of each class."
+        )
     series = POOLING if subject.study is None else rule_words(subject.study)
     lines.append(f"- Series: {series}.")
     return lines
