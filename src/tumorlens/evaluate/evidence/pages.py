@@ -140,8 +140,8 @@ def _decision(evidence: Evidence) -> list[str]:
         )
     if subject.coverage is not None:
         lines.append(
-            f"- Prediction sets were fitted to hold the true class in {subject.coverage:.0%} of the "
-            "cases of each class."
+            f"- Prediction sets were fitted to hold the true class in {subject.coverage:.0%} of "
+            "the cases of each class."
         )
     series = POOLING if subject.study is None else rule_words(subject.study)
     lines.append(f"- Series: {series}.")
