@@ -254,7 +254,9 @@ def pooled_label(findings: Sequence[Finding]) -> str | None:
     kinds = {finding.label for finding in found if finding.label is not None}
     if not kinds:
         return None
-    return max(sorted(kinds), key=lambda kind: sum(one.probabilities[kind] for one in found))
+    return max(
+        sorted(kinds), key=lambda kind: sum(one.probabilities.get(kind, 0.0) for one in found)
+    )
 
 
 def pooled_probability(findings: Sequence[Finding]) -> float | None:

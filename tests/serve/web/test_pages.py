@@ -75,6 +75,8 @@ def test_a_series_is_answered_as_a_whole_in_the_language_of_the_reader(client):
     assert page.status_code == 200
     assert "Die ganze Serie, 3 Schichten" in page.text
     assert {kind for kind in kinds if f"status {kind}" in page.text} == kinds
+    odd = [one | {"status": "tumor", "label": "x", "probabilities": {}} for one in slices]
+    assert client.post("/study", json=odd).status_code == 200
     for body in ([], [slices[0] | {"status": "normal"}], {"a": 1}):
         assert client.post("/study", json=body).status_code == 422
 
