@@ -104,15 +104,25 @@ def test_models_that_held_other_folds_out_are_fitted_on_too(trained, drawn_root,
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"fit__epochs": 3, "data__test_fold": 3}, "was not trained as tiny was"),
-        ({"data__test_fold": 1}, "held fold 1 out, which tiny is tested on"),
+        ({"fit__epochs": 3, "data__test_fold": 3}, "was not trained as mobilenetv2-4class was"),
+        ({"data__test_fold": 1}, "held fold 1 out, which"),
         ({"data__test_fold": 2, "data__validation_fold": 3}, "held fold 2 out"),
     ],
 )
 def test_no_model_beside_it_opens_the_test_fold(trained, drawn_root, tmp_path, settings, said):
-    other = trained(**settings)
+    other, model = trained(fit__refit="false", **settings), trained(fit__refit="false")
     with pytest.raises(ModelIncompatible, match=said):
-        calibrate_file(trained(), drawn_root, tmp_path / "new.onnx", beside=[other])
+        calibrate_file(model, drawn_root, tmp_path / "new.onnx", beside=[other])
+
+
+def test_no_fold_is_fitted_on_twice_nor_beside_one_that_was_learnt(trained, drawn_root, tmp_path):
+    other = trained(fit__refit="false", data__test_fold=3, data__validation_fold=4)
+    for model, beside, said in (
+        (trained(fit__refit="false"), [other, other], "held fold 3 out"),
+        (trained(fit__refit="true"), [other], "learnt from its validation fold too"),
+    ):
+        with pytest.raises(ModelIncompatible, match=said):
+            calibrate_file(model, drawn_root, tmp_path / "new.onnx", beside=beside)
 
 
 def test_too_few_held_out_images_are_refused(trained, drawn_root, tmp_path, monkeypatch):

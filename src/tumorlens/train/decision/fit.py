@@ -110,8 +110,7 @@ def calibrate_file(
     """
     proto = _as_trained(model)
     recipe = Recipe.of_model(model.metadata)
-    for other in beside:
-        _check_beside(model.metadata, other)
+    _check_beside(recipe, beside)
     count = progress or (lambda _: lambda _done, _total: None)
     found = sides(model.metadata, root, manifest, count("comparing images"))
     held = [entry for entry in found.training if entry.fold == recipe.data.validation_fold]
@@ -131,7 +130,7 @@ def calibrate_file(
             sides(other.metadata, root, manifest).held_out,
             count(f"answering what {other.path.name} held out"),
         )
-        for other in ([] if recipe.fit.refit else beside)
+        for other in beside
     ]
     folds = {recipe.data.validation_fold, *(_test_fold(other) for other in beside)}
     on = f"{_folds(folds)} of {' and '.join(sorted(set(held_out.sources)))}"
@@ -156,24 +155,30 @@ def _test_fold(model: Model) -> int:
     return Recipe.of_model(model.metadata).data.test_fold
 
 
-def _check_beside(metadata: ModelMetadata, other: Model) -> None:
-    """Whether another model's held-out answers may be fitted on.
+def _check_beside(recipe: Recipe, beside: Sequence[Model]) -> None:
+    """Whether other models' held-out answers may be fitted on.
 
     Raises:
-        ModelIncompatible: It is of another recipe, or answers for the fold that this model is
-            tested on or fitted on already.
+        ModelIncompatible: One is of another recipe, or answers for a fold that the model is tested
+            on, or that is fitted on already; or the model learnt from its own validation fold.
     """
-    mine, its = Recipe.of_model(metadata), Recipe.of_model(other.metadata)
-    folds = {"test_fold": mine.data.test_fold, "validation_fold": mine.data.validation_fold}
-    if its.model_copy(update={"data": its.data.model_copy(update=folds)}) != mine:
-        msg = f"{other.path}: was not trained as {metadata.name} was, but for the folds"
+    if beside and recipe.fit.refit:
+        msg = f"{recipe.name} learnt from its validation fold too, so nothing is fitted beside it"
         raise ModelIncompatible(msg)
-    if its.data.test_fold in folds.values():
-        msg = (
-            f"{other.path}: held fold {its.data.test_fold} out, which {metadata.name} is tested "
-            "on or fitted on already; name models that held other folds out"
-        )
-        raise ModelIncompatible(msg)
+    folds = {"test_fold": recipe.data.test_fold, "validation_fold": recipe.data.validation_fold}
+    taken = set(folds.values())
+    for other in beside:
+        its = Recipe.of_model(other.metadata)
+        if its.model_copy(update={"data": its.data.model_copy(update=folds)}) != recipe:
+            msg = f"{other.path}: was not trained as {recipe.name} was, but for the folds"
+            raise ModelIncompatible(msg)
+        if its.data.test_fold in taken:
+            msg = (
+                f"{other.path}: held fold {its.data.test_fold} out, which {recipe.name} is tested "
+                "on or fitted on already; name models that held other folds out"
+            )
+            raise ModelIncompatible(msg)
+        taken.add(its.data.test_fold)
 
 
 def _folds(numbers: set[int]) -> str:
