@@ -114,7 +114,8 @@ def test_a_study_of_only_uncertain_slices_is_not_measured(tiny_model, tmp_path):
 
 def test_a_level_needs_a_mask(model, tiny_model_path):
     assert with_level(model, None) is model
-    assert with_level(model, 0.25).metadata.mask.level == 0.25
+    rules = with_level(model, 0.25).metadata.mask
+    assert (rules.level, rules.peak_share) == (0.25, 0.0)
     with pytest.raises(ModelIncompatible, match="gives no mask"):
         with_level(load_file(tiny_model_path), 0.5)
 

@@ -70,7 +70,7 @@ class SegmentedStack:
 
 
 def with_level(model: Model, level: float | None) -> Model:
-    """A model that marks pixels at or above another probability; the same one if None.
+    """A model that marks all pixels at or above another probability; the same one if None.
 
     Raises:
         ModelIncompatible: It gives no mask.
@@ -80,7 +80,7 @@ def with_level(model: Model, level: float | None) -> Model:
         raise ModelIncompatible(msg)
     if level is None:
         return model
-    rules = model.metadata.mask.model_copy(update={"level": level})
+    rules = model.metadata.mask.model_copy(update={"level": level, "peak_share": 0.0})
     return replace(model, metadata=model.metadata.model_copy(update={"mask": rules}))
 
 

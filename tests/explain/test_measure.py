@@ -88,3 +88,12 @@ def test_a_model_without_mask_marks_nothing(two_lesions):
     answer = finding(two_lesions).model_copy(update={"mask_map": None})
     assert marked(answer) is None
     assert candidate(answer) is None
+
+
+def test_where_a_peak_reaches_the_level_a_share_of_it_is_the_outline():
+    mask = np.full((64, 64), 0.05, np.float32)
+    mask[10:20, 10:20], mask[12:15, 12:15] = 0.2, 0.4
+    assert candidate(finding(mask, level=0.3, peak_share=0.5)).area == 100
+    assert candidate(finding(mask, level=0.3, peak_share=0.6)).area == 9
+    assert candidate(finding(mask, level=0.5, peak_share=0.5)).area == 0
+    assert candidate(finding(mask * 2, level=0.3, peak_share=0.5)).area == 100

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from tumorlens.evaluate.masks import FOUND_SHARE, MaskCase, mask_cases
 from tumorlens.evaluate.metrics import with_interval
 from tumorlens.evaluate.tables import interval
-from tumorlens.model.format import Metric
+from tumorlens.model.format import MaskRules, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class SegmentationReport(BaseModel):
     Attributes:
         model: Name of the model.
         model_sha256: Hash of the file that was measured.
-        level: The tumor probability from which on a pixel is marked.
+        rules: What counts as marked.
         metrics: Every figure, with its interval and what it is on.
         notes: What was left out, a sentence each.
     """
@@ -57,7 +57,7 @@ class SegmentationReport(BaseModel):
 
     model: str
     model_sha256: str
-    level: float
+    rules: MaskRules
     metrics: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
 
@@ -104,7 +104,7 @@ def measure_masks(
     report = SegmentationReport(
         model=model.metadata.name,
         model_sha256=model.sha256,
-        level=model.metadata.mask.level,
+        rules=model.metadata.mask,
         metrics=tuple(metric for on, inside in cases.items() for metric in figures(inside, on)),
         notes=tuple(_notes(parts, cases)),
     )
@@ -228,6 +228,15 @@ def _notes(
             )
 
 
+def _in_words(rules: MaskRules) -> str:
+    if not rules.peak_share:
+        return f"from {rules.level:g} on"
+    return (
+        f"from {rules.peak_share:g} of the highest probability on, where that reaches "
+        f"{rules.level:g}"
+    )
+
+
 def to_markdown(report: SegmentationReport) -> str:
     """The figures as a table, for the docs and for people."""
     lines = [("figure", "on", "count", "value", "95 % interval"), ("---",) * 5]
@@ -238,8 +247,8 @@ def to_markdown(report: SegmentationReport) -> str:
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     notes = "".join(f"- {note}\n" for note in report.notes)
     return (
-        f"Masks of `{report.model}`, file SHA-256 `{report.model_sha256}`, marked from "
-        f"{report.level:g} on.\n\n{table}\n{notes}"
+        f"Masks of `{report.model}`, file SHA-256 `{report.model_sha256}`, marked "
+        f"{_in_words(report.rules)}.\n\n{table}\n{notes}"
     )
 
 

@@ -24,13 +24,16 @@ BELIEVABLE_SPACING = (0.01, 100.0)
 
 
 def candidate(finding: Finding) -> Region | None:
-    """The pixels whose tumor probability reaches the model's level, whatever the answer is.
+    """The pixels that the model's rules mark (`MaskRules`), whatever the answer is.
 
     None where the model gave no mask.
     """
     if (mask := finding.mask) is None:
         return None
-    return Region.of(mask >= finding.model.mask.level)
+    rules, peak = finding.model.mask, float(mask.max())
+    if rules.peak_share and peak >= rules.level:
+        return Region.of(mask >= rules.peak_share * peak)
+    return Region.of(mask >= rules.level)
 
 
 def smallest_area(finding: Finding) -> float:

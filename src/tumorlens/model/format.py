@@ -87,13 +87,17 @@ class MaskRules(_Strict):
     """What counts as marked in the output ``mask``.
 
     Attributes:
-        level: A pixel at or above this tumor probability is marked.
+        level: Something is marked where a pixel reaches this tumor probability.
+        peak_share: There, pixels at or above this share of the highest probability of the slice
+            are marked, as contours of uptake are drawn in PET (Boellaard et al., "FDG PET/CT: EANM
+            procedure guidelines", 2015); with 0, those that reach the level.
         smallest_share: A lesion that nowhere covers this share of the part of a slice that the
             network sees is a speck, and is left out. The default is a spot of about 4 mm on a
             head that fills that part, less than half of what RANO calls measurable (10 mm).
     """
 
     level: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    peak_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     smallest_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0005
 
 

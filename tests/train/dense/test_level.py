@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from tumorlens.train.dataset import LabelledImages
 from tumorlens.train.dense.images import MarkedImages
-from tumorlens.train.dense.level import LEVELS, fit_mask_rules, overlap_at_levels
+from tumorlens.train.dense.level import LEVELS, fit_mask_rules, overlap_at
 from tumorlens.train.dense.network import DenseOutputs, LesionNetwork
 
 SIDE = 64
@@ -15,7 +15,7 @@ SIDE = 64
 def test_the_overlap_is_that_of_what_is_at_or_above_each_level():
     probabilities = torch.tensor([[0.9, 0.3], [0.3, 0.05]]).view(1, 1, 2, 2)
     drawn = torch.tensor([[True, True], [False, False]]).view(1, 1, 2, 2)
-    found = dict(zip(LEVELS, overlap_at_levels(probabilities, drawn)[0].tolist(), strict=True))
+    found = dict(zip(LEVELS, overlap_at(LEVELS, probabilities, drawn)[0].tolist(), strict=True))
     assert found[0.3] == pytest.approx(2 * 2 / (3 + 2))
     assert found[0.35] == pytest.approx(2 * 1 / (1 + 2))
     assert found[0.1] == found[0.3]
@@ -33,6 +33,23 @@ def test_a_network_that_marks_with_restraint_gets_a_lower_level(monkeypatch, sur
     monkeypatch.setattr(LesionNetwork, "forward", marks)
     rules = fit_mask_rules(LesionNetwork(3), _squares(), torch.device("cpu"))
     assert sure / 2 < rules.level <= sure
+
+
+def test_lesions_of_which_the_network_is_unevenly_sure_are_outlined_by_a_share_of_their_peak(
+    monkeypatch,
+):
+    def marks(_, pictures):
+        inside = functional.max_pool2d(pictures, 4)
+        around = functional.max_pool2d(inside, 5, stride=1, padding=2)
+        sure = torch.tensor([0.9, 0.3])[:, None, None, None]
+        probability = 0.01 + sure * (0.4 * around + 0.6 * inside)
+        none = torch.zeros(len(pictures))
+        return DenseOutputs(torch.logit(probability), none, none[:, None])
+
+    monkeypatch.setattr(LesionNetwork, "forward", marks)
+    rules = fit_mask_rules(LesionNetwork(3), _squares(), torch.device("cpu"))
+    assert rules.level <= 0.31
+    assert 0.4 < rules.peak_share < 1
 
 
 def _squares():
