@@ -22,9 +22,8 @@ from trained import Trained, keep, trained, write_block
 
 from tumorlens.data import manifest
 from tumorlens.evaluate import holdout
-from tumorlens.evaluate.metrics import accuracy, auroc, macro_f1, with_interval
+from tumorlens.evaluate.metrics import auroc, with_interval
 from tumorlens.evaluate.segmentation import figures
-from tumorlens.evaluate.truth import truth_of
 from tumorlens.train.recipe import load_recipe
 
 if TYPE_CHECKING:
@@ -209,7 +208,6 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
     entries = [entry for made in models for entry in made.sides.held_out]
     answers = np.concatenate([made.answers(made.sides.held_out, "held-out") for made in models])
     metrics = [*holdout.evaluate(models[0].model, entries, answers).metrics]
-    metrics += of_cheng(models[0], entries, answers)
     if models[0].model.gives_mask:
         for source in ("cheng", "tcia_btp"):
             cases = [
@@ -229,21 +227,6 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
             "metrics": [metric.model_dump(mode="json") for metric in metrics],
         },
     )
-
-
-def of_cheng(
-    made: Trained, entries: Sequence[Entry], answers: np.ndarray[Any, np.dtype[np.float64]]
-) -> Iterator[Metric]:
-    """Accuracy and macro F1 of the kind among Cheng's tumors alone, given that there is one."""
-    rows = [i for i, entry in enumerate(entries) if entry.source == "cheng"]
-    metadata, inside = made.model.metadata, [entries[i] for i in rows]
-    positive = [metadata.classes.index(name) for name in metadata.positive]
-    truth = np.searchsorted(positive, truth_of(metadata, inside).kind)
-    chosen = answers[rows][:, positive].argmax(axis=1).astype(np.intp)
-    groups, on = [entry.group for entry in inside], "all of cheng"
-    yield with_interval("kind accuracy, given a tumor", on, accuracy(truth, chosen), groups)
-    kinds = range(len(positive))
-    yield with_interval("kind macro F1, given a tumor", on, macro_f1(truth, chosen, kinds), groups)
 
 
 def _made(name: str, method: str, data: Path, init: Path, runs: Path) -> Trained:

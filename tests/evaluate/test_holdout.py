@@ -155,3 +155,17 @@ def test_the_markdown_has_every_figure(leaking, guesses):
         for metric in part.figures:
             assert f"{metric.value:.3f}" in page
     assert "| class | precision | sensitivity | specificity | F1 | AUROC | AUPRC |" in page
+
+
+def test_a_missed_tumor_is_a_wrong_kind_but_not_among_the_kinds_alone(named, guesses):
+    probabilities = guesses(TRUTH)
+    missed = TRUTH.index(1)
+    probabilities[missed] = [0.7, 0.2, 0.07, 0.03]
+    figures = {m.name: m.value for m in evaluate(Answerer(), named(LABELS), probabilities).metrics}
+    tumors = sum(number != 0 for number in TRUTH)
+    assert figures["tumor kind accuracy"] == pytest.approx(1 - 1 / tumors)
+    assert figures["kind accuracy, given a tumor"] == 1.0
+    assert figures["kind macro F1, given a tumor"] == 1.0
+    probabilities[missed] = [0.7, 0.07, 0.2, 0.03]
+    figures = {m.name: m.value for m in evaluate(Answerer(), named(LABELS), probabilities).metrics}
+    assert figures["kind accuracy, given a tumor"] == pytest.approx(1 - 1 / tumors)

@@ -62,7 +62,7 @@ def fold_figures(
     inside = [entries[i] for i in known]
     chosen = probabilities[known].argmax(axis=1)
     yield from _class_figures(metadata, inside, truth.kind[known], chosen, part)
-    yield from _kind_figures(metadata, inside, truth.kind[known], chosen, part)
+    yield from _kind_figures(metadata, inside, truth.kind[known], probabilities[known], part)
     yield from _tumor_figures(metadata, entries, probabilities, part)
 
 
@@ -112,17 +112,28 @@ def _class_figures(
 
 
 def _kind_figures(
-    metadata: ModelMetadata, entries: list[Entry], truth: Indices, chosen: Indices, part: str
+    metadata: ModelMetadata, entries: list[Entry], truth: Indices, answers: Answers, part: str
 ) -> Iterator[Figure]:
-    """How often the kind is right where there is a tumor: a missed tumor is a wrong kind."""
-    positive = {metadata.classes.index(name) for name in metadata.positive}
+    """How often the kind is right where there is a tumor.
+
+    First over all classes, where a missed tumor is a wrong kind; then among the kinds alone, given
+    that there is a tumor. Only the latter compares with models that know no other class.
+    """
+    positive = sorted(metadata.classes.index(name) for name in metadata.positive)
     kept = [i for i, number in enumerate(truth) if int(number) in positive]
     if not kept or len(positive) == 1:
         return
     inside = [entries[i] for i in kept]
-    statistic = accuracy(truth[kept], chosen[kept])
-    groups = [entry.group for entry in inside]
-    yield Figure("tumor kind accuracy", where(inside, part), statistic, groups)
+    groups, on = [entry.group for entry in inside], where(inside, part)
+    chosen = answers[kept].argmax(axis=1)
+    yield Figure("tumor kind accuracy", on, accuracy(truth[kept], chosen), groups)
+    if len(positive) == len(metadata.classes):
+        return
+    among = np.array(positive, np.intp)[answers[kept][:, positive].argmax(axis=1)]
+    present = sorted({int(number) for number in truth[kept]})
+    given = "given a tumor"
+    yield Figure(f"kind accuracy, {given}", on, accuracy(truth[kept], among), groups)
+    yield Figure(f"kind macro F1, {given}", on, macro_f1(truth[kept], among, present), groups)
 
 
 def _tumor_figures(

@@ -197,3 +197,17 @@ def test_the_last_epochs_change_pictures_less_and_fall_to_rest_from_a_rate_of_th
     assert rates[1] < 0.3 * highest  # nearly at rest at the end of its part
     assert 0.15 * highest < rates[2] <= 0.25 * highest
     assert rates[3] < 0.03 * highest
+
+
+def test_the_learning_rate_rests_before_mild_epochs_see_larger_pictures_and_begins_again(
+    root, tmp_path
+):
+    mild = ("fit.epochs=5", "dense.mild_last.epochs=4", "dense.mild_last.rate=0.5")
+    done = run(root, tmp_path / "run", *mild, "dense.small_first.epochs=3")
+    with (done.folder / "select/curves.csv").open() as file:
+        rates = [float(line["learning_rate"]) for line in csv.DictReader(file)]
+    highest = done.recipe.fit.learning_rate
+    assert 0.3 * highest < rates[1] <= 0.5 * highest
+    assert rates[2] < 0.04 * highest
+    assert 0.3 * highest < rates[3] <= 0.5 * highest
+    assert rates[4] < 0.04 * highest

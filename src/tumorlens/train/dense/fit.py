@@ -165,7 +165,7 @@ def _epoch(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """One of the two parts of a fit, each with a schedule of its own.
+    """A part of a fit with a schedule of its own.
 
     Attributes:
         before: Epochs before it.
@@ -181,13 +181,18 @@ class _Stage:
 
 
 def _stage(recipe: Recipe, epoch: int) -> _Stage:
-    mild, fit = dense_spec(recipe).mild_last, recipe.fit
+    """The part that an epoch is in: up to the mild epochs, and those, small and then large."""
+    spec, fit = dense_spec(recipe), recipe.fit
+    mild, small = spec.mild_last, spec.small_first.epochs
     first = max(0, fit.epochs - mild.epochs)
     if epoch <= first:
         return _Stage(0, first, fit, recipe.augment)
+    before, end = first, fit.epochs
+    if first < small < end:
+        before, end = (small, end) if epoch > small else (first, small)
     again = {"learning_rate": mild.rate * fit.learning_rate, "warmup_epochs": 0}
     changed = recipe.augment.scaled(mild.scale)
-    return _Stage(first, mild.epochs, fit.model_copy(update=again), changed)
+    return _Stage(before, end - before, fit.model_copy(update=again), changed)
 
 
 def _drawer(training: MarkedImages, spec: DenseSpec, epoch: int) -> Drawer:

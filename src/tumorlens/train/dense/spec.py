@@ -93,6 +93,8 @@ class MildLast(_Strict):
     """The last epochs change pictures less: what strong changes hide can be learnt there.
 
     Lesions that are hardly darker than the brain around them vanish under noise and bent greys.
+    Where pictures become larger among these epochs (`SmallFirst`), the learning rate falls to rest
+    before, and once more from there.
 
     Attributes:
         epochs: How many; 0 for none.
