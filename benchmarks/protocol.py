@@ -22,9 +22,14 @@ from trained import Trained, keep, trained, write_block
 
 from tumorlens.data import manifest
 from tumorlens.evaluate import holdout
+from tumorlens.evaluate.evidence.cases import Case, answer_cases, answered, probabilities_of
+from tumorlens.evaluate.evidence.figures import calibration_of, coverage_of
+from tumorlens.evaluate.figures import where
 from tumorlens.evaluate.metrics import auroc, with_interval
 from tumorlens.evaluate.segmentation import figures
-from tumorlens.train.recipe import load_recipe
+from tumorlens.model.registry import load_model
+from tumorlens.train.decision.fit import calibrate_file
+from tumorlens.train.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from tumorlens.data.manifest import Entry
     from tumorlens.evaluate.masks import MaskCase
     from tumorlens.model.format import Metric
+    from tumorlens.model.run import Model
+    from tumorlens.train.recipe import DataRecipe
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -218,6 +225,7 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
                 )
             ]
             metrics += figures(cases, f"all of {source}")
+    metrics += as_answered(models, data)
     keep(
         kept,
         {
@@ -227,6 +235,39 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
             "metrics": [metric.model_dump(mode="json") for metric in metrics],
         },
     )
+
+
+def as_answered(models: Sequence[Trained], data: Path) -> Iterator[Metric]:
+    """What is answered and what is withheld, each model's doubt fitted beside the others.
+
+    It is fitted on a model's own validation fold and on what three others answered for the folds
+    that they held out: on all but the fold that it is measured on.
+    """
+    cases: list[Case] = []
+    probabilities = []
+    for made in models:
+        doubting = _doubting(made, [other for other in models if other is not made], data)
+        found = answer_cases(doubting, data, made.sides.held_out, {})
+        cases += found
+        probabilities.append(probabilities_of(doubting, data, found))
+    metadata, on = models[0].model.metadata, where([case.entry for case in cases])
+    yield from answered(metadata, cases, on).figures
+    yield from calibration_of(metadata, cases, np.concatenate(probabilities))
+    yield from coverage_of(doubting.metadata, cases, on)
+
+
+def _doubting(made: Trained, others: Sequence[Trained], data: Path) -> Model:
+    """A fold's model, calibrated."""
+    path = made.folder / "calibrated.onnx"
+    if not path.is_file():
+        own = _folds(made).validation_fold
+        beside = [other.model for other in others if _folds(other).test_fold != own]
+        calibrate_file(made.model, data, path, manifest=made.folder / "manifest.csv", beside=beside)
+    return load_model(str(path), threads=1)
+
+
+def _folds(made: Trained) -> DataRecipe:
+    return Recipe.of_model(made.model.metadata).data
 
 
 def _made(name: str, method: str, data: Path, init: Path, runs: Path) -> Trained:
@@ -259,6 +300,14 @@ FOLD_ROWS = {
     "mask Dice, median": ("mask Dice, median", "all of cheng"),
     "HD95 where marked, median (mm)": ("mask HD95 where marked, median (mm)", "all of cheng"),
     "lesions found": ("lesions found", "all of cheng"),
+    "ECE": ("ECE", "all of"),
+    "90 % sets hold: no tumor": ("coverage no_tumor", "all of"),
+    "90 % sets hold: glioma": ("coverage glioma", "all of"),
+    "90 % sets hold: meningioma": ("coverage meningioma", "all of"),
+    "90 % sets hold: pituitary tumor": ("coverage pituitary", "all of"),
+    "share answered": ("share answered", "all of"),
+    "accuracy of what is answered": ("accuracy of what is answered", "all of"),
+    "tumors answered no tumor": ("tumors answered no tumor", "all of"),
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tumorlens.analysis import answer_scan
 from tumorlens.decide.finding import Finding, Status
+from tumorlens.evaluate import holdout
 from tumorlens.evaluate.evidence.record import Answered
 from tumorlens.evaluate.explanations import MapScore, score_map
 from tumorlens.evaluate.metrics import with_interval
@@ -84,6 +85,18 @@ def answer_cases(
             if progress:
                 progress(number, len(entries))
     return found
+
+
+def probabilities_of(model: Model, root: Path, cases: Sequence[Case]) -> NDArray[np.float64]:
+    """(N, C); what was rejected unseen is asked for once more: controls are measured on all."""
+    rows = []
+    for case in cases:
+        given = case.finding.probabilities
+        if given:
+            rows.append([given[name] for name in model.metadata.classes])
+        else:
+            rows.append(holdout.predict(model, root, [case.entry])[0].tolist())
+    return np.asarray(rows, np.float64)
 
 
 def answered(metadata: ModelMetadata, cases: Sequence[Case], on: str) -> Answered:

@@ -15,7 +15,7 @@ from tumorlens.decide.study import pool
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate import holdout
 from tumorlens.evaluate.evaluation import short
-from tumorlens.evaluate.evidence.cases import Case, answer_cases, answered
+from tumorlens.evaluate.evidence.cases import Case, answer_cases, answered, probabilities_of
 from tumorlens.evaluate.evidence.figures import by_part, calibration_of, coverage_of, mean_of
 from tumorlens.evaluate.evidence.record import (
     Evidence,
@@ -115,7 +115,7 @@ def gather(
     cases = answer_cases(
         model, found.root, found.held_out, masks, counting("answering the test fold")
     )
-    probabilities = _probabilities(model, found.root, cases)
+    probabilities = probabilities_of(model, found.root, cases)
     notes = [
         "None of the sets says in which plane a slice was taken: there are no figures by view."
     ]
@@ -176,21 +176,6 @@ def _subject(model: Model) -> Subject:
         fitted_on=metadata.decision.fitted_on,
         gives_mask=model.gives_mask,
     )
-
-
-def _probabilities(
-    model: Model, root: Path, cases: Sequence[Case]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """(N, C); what was rejected unseen is asked for once more: controls are measured on all."""
-    classes = model.metadata.classes
-    rows = []
-    for case in cases:
-        given = case.finding.probabilities
-        if given:
-            rows.append([given[name] for name in classes])
-        else:
-            rows.append(holdout.predict(model, root, [case.entry])[0].tolist())
-    return np.asarray(rows, np.float64)
 
 
 def _gate(
@@ -297,7 +282,7 @@ def _left_out(one: Model, found: Sides, source: str, counting: Counting) -> Left
         entries, training, found.root, counting("looking for copies of what was learnt from")
     )
     cases = answer_cases(one, found.root, entries, {}, counting(f"answering {source}"))
-    probabilities = _probabilities(one, found.root, cases)
+    probabilities = probabilities_of(one, found.root, cases)
     return LeftOut(
         model=f"{one.metadata.name} {one.sha256[:12]}",
         learnt=tuple(sorted(learnt)),
