@@ -310,6 +310,15 @@ FOLD_ROWS = {
     "tumors answered no tumor": ("tumors answered no tumor", "all of"),
 }
 
+SINGLE_FOLDS = {
+    "tumor kind, given a tumor": ("kind accuracy, given a tumor", "cheng"),
+    "its macro F1": ("kind macro F1, given a tumor", "cheng"),
+    "tumor AUROC, Br35H": ("tumor AUROC", "br35h"),
+    "tumor AUROC, tcia_btp": ("tumor AUROC", "tcia_btp"),
+    "mask Dice, mean": ("mask Dice", "cheng"),
+    "lesions found": ("lesions found", "cheng"),
+}
+
 
 def write_pages() -> None:
     """Write the tables of both pages from the files that are kept."""
@@ -332,8 +341,23 @@ def write_pages() -> None:
         cells = [_cell(_first(run, figure, on)) for run in pooled.values()]
         if any(cells):
             lines.append(f"| {says} | {' | '.join(cells)} |")
-    nothing = ["The five folds have not been measured yet."]
+    nothing = ["Not all five folds have been measured yet."]
     write_block(REFERENCE / "five-folds.md", "figures", lines if pooled else nothing)
+    write_block(REFERENCE / "five-folds.md", "folds", list(_fold_by_fold(found)))
+
+
+def _fold_by_fold(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The folds that are measured, each by itself: lines of a table."""
+    yield f"| fold | trained as | {' | '.join(SINGLE_FOLDS)} |"
+    yield "|---" * (2 + len(SINGLE_FOLDS)) + "|"
+    for fold in FOLDS:
+        for method, how in METHODS.items():
+            if run := found.get(f"fold-{fold}-{method}"):
+                cells = [
+                    _cell(_first(run, figure, f"fold {fold} of {on}"))
+                    for figure, on in SINGLE_FOLDS.values()
+                ]
+                yield f"| {fold} | {how.says} | {' | '.join(cells)} |"
 
 
 def _on(run: dict[str, Any], on: str) -> dict[str, Any]:
