@@ -79,6 +79,10 @@ VARIANTS = {
     ),
     "no-seams": Variant("no seams away from lesions", ("dense.lesions.artefact=0",)),
     "no-implants": Variant("no lesions put into other pictures", ("dense.lesions.implant=0",)),
+    "more-implants": Variant(
+        "lesions put into half of the tumor-free pictures, drawn ones into a quarter more",
+        ("dense.lesions.implant=0.5",),
+    ),
     "no-drawn": Variant(
         "no drawn lesions", ("dense.lesions.draw=0", "dense.lesions.draw_removed=0")
     ),

@@ -74,7 +74,8 @@ def test_measuring_again_gives_the_published_figures(model, manifest, data, publ
     ("figure", "on", "least"),
     [
         ("tumor kind accuracy", "fold 1 of cheng", 0.90),
-        ("mask Dice", "fold 1 of cheng", 0.70),
+        ("kind accuracy, given a tumor", "fold 1 of cheng", 0.94),
+        ("mask Dice", "fold 1 of cheng", 0.72),
         ("tumor AUROC", "sartaj, never seen", 0.95),
     ],
 )
