@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from tumorlens.evaluate.evaluation import Confusion, Evaluation, Part
     from tumorlens.model.format import Metric
 
-CARDS = ("accuracy", "balanced accuracy", "tumor AUROC", "tumor kind accuracy", "macro F1")
+CARDS = (
+    "accuracy",
+    "balanced accuracy",
+    "macro F1",
+    "tumor AUROC",
+    "tumor kind accuracy",
+    "kind accuracy, given a tumor",
+    "kind macro F1, given a tumor",
+)
 """The figures that stand large at the top, as far as there are any, of the whole test side."""
 
 SIDE = 100
