@@ -250,10 +250,10 @@ def as_answered(models: Sequence[Trained], data: Path) -> Iterator[Metric]:
         found = answer_cases(doubting, data, made.sides.held_out, {})
         cases += found
         probabilities.append(probabilities_of(doubting, data, found))
-    metadata, on = models[0].model.metadata, where([case.entry for case in cases])
+    metadata, on = doubting.metadata, where([case.entry for case in cases])
     yield from answered(metadata, cases, on).figures
     yield from calibration_of(metadata, cases, np.concatenate(probabilities))
-    yield from coverage_of(doubting.metadata, cases, on)
+    yield from coverage_of(metadata, cases, on)
 
 
 def _doubting(made: Trained, others: Sequence[Trained], data: Path) -> Model:

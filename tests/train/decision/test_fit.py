@@ -115,14 +115,33 @@ def test_no_model_beside_it_opens_the_test_fold(trained, drawn_root, tmp_path, s
         calibrate_file(model, drawn_root, tmp_path / "new.onnx", beside=[other])
 
 
-def test_no_fold_is_fitted_on_twice_nor_beside_one_that_was_learnt(trained, drawn_root, tmp_path):
+def test_no_fold_is_fitted_on_twice(trained, drawn_root, tmp_path):
     other = trained(fit__refit="false", data__test_fold=3, data__validation_fold=4)
-    for model, beside, said in (
-        (trained(fit__refit="false"), [other, other], "held fold 3 out"),
-        (trained(fit__refit="true"), [other], "learnt from its validation fold too"),
-    ):
-        with pytest.raises(ModelIncompatible, match=said):
-            calibrate_file(model, drawn_root, tmp_path / "new.onnx", beside=beside)
+    with pytest.raises(ModelIncompatible, match="held fold 3 out"):
+        calibrate_file(
+            trained(fit__refit="false"), drawn_root, tmp_path / "new.onnx", beside=[other, other]
+        )
+
+
+def test_what_learnt_from_all_its_folds_is_fitted_on_what_others_held_out(
+    trained, drawn_root, tmp_path
+):
+    others = [
+        trained(fit__refit="false", data__test_fold=fold, data__validation_fold=fold % 5 + 1)
+        for fold in (2, 3, 4)
+    ]
+    found = calibrate_file(
+        trained(fit__refit="true"), drawn_root, tmp_path / "new.onnx", beside=others
+    )
+    recipe = load_recipe("mobilenetv2-4class", ["data.sources=['drawn']"])
+    entries = split([drawn_root / "drawn"], by=recipe.data.split, seed=recipe.seed).entries
+    decision = found.metadata.decision
+    assert decision.fitted_on == "folds 2, 3 and 4 of drawn"
+    assert found.held_out == decision.calibration[0].images
+    assert found.held_out == sum(entry.fold in {2, 3, 4} for entry in entries)
+    assert decision.reference[0].count == found.held_out
+    assert decision.operating.sensitivity >= 0.97
+    assert "No held-out series" in found.notes[0]
 
 
 def test_too_few_held_out_images_are_refused(trained, drawn_root, tmp_path, monkeypatch):

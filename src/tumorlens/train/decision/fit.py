@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tumorlens.errors import DatasetError, ModelIncompatible
@@ -85,12 +85,12 @@ def calibrate_file(
 
     1. The images that it learnt from are proven by the hashes in its file.
     2. Its validation fold is answered, and a part of what it learnt from.
-    3. Where the final weights did not learn from the validation fold: probabilities are softened,
-       fair to each source, and the operating point, prediction sets, limits on novelty and on maps,
-       and the rule for series are fitted on it.
+    3. Probabilities are softened, fair to each source, and the operating point, prediction sets,
+       limits on novelty and on maps, and the rule for series are fitted on the validation fold.
        Where other models of the same recipe left other folds out, their answers on those folds are
        fitted on as well (cross-conformal prediction: Vovk, "Cross-conformal predictors", 2015):
-       one fold holds few patients.
+       one fold holds few patients. Where the final weights learnt from the validation fold, what
+       the others answered is all that this is fitted on, and without others it is left out.
     4. Everywhere: the picture gate, the nearest examples, and the reference that drift is
        measured from.
 
@@ -132,9 +132,12 @@ def calibrate_file(
         )
         for other in beside
     ]
-    folds = {recipe.data.validation_fold, *(_test_fold(other) for other in beside)}
+    folds = {_test_fold(other) for other in beside}
+    if not (recipe.fit.refit and beside):
+        folds.add(recipe.data.validation_fold)
     on = f"{_folds(folds)} of {' and '.join(sorted(set(held_out.sources)))}"
-    fitted = _fit(proto, held_out, others, learnt, on, feature, right, is_learnt=recipe.fit.refit)
+    unlearnt = _Unlearnt.of(held_out, others, is_learnt=recipe.fit.refit)
+    fitted = _fit(proto, held_out, unlearnt, learnt, on, feature, right)
     with made_beside(target) as made:
         made.write_bytes(with_metadata(proto, fitted.metadata))
         load_file(made, threads=1)
@@ -158,18 +161,18 @@ def _test_fold(model: Model) -> int:
 def _check_beside(recipe: Recipe, beside: Sequence[Model]) -> None:
     """Whether other models' held-out answers may be fitted on.
 
+    Whether the others learnt from their validation folds too is all the same.
+
     Raises:
         ModelIncompatible: One is of another recipe, or answers for a fold that the model is tested
-            on, or that is fitted on already; or the model learnt from its own validation fold.
+            on, or that is fitted on already.
     """
-    if beside and recipe.fit.refit:
-        msg = f"{recipe.name} learnt from its validation fold too, so nothing is fitted beside it"
-        raise ModelIncompatible(msg)
-    folds = {"test_fold": recipe.data.test_fold, "validation_fold": recipe.data.validation_fold}
-    taken = set(folds.values())
+    taken = {recipe.data.test_fold}
+    if not recipe.fit.refit:
+        taken.add(recipe.data.validation_fold)
     for other in beside:
         its = Recipe.of_model(other.metadata)
-        if its.model_copy(update={"data": its.data.model_copy(update=folds)}) != recipe:
+        if _but_for_the_folds(its) != _but_for_the_folds(recipe):
             msg = f"{other.path}: was not trained as {recipe.name} was, but for the folds"
             raise ModelIncompatible(msg)
         if its.data.test_fold in taken:
@@ -179,6 +182,13 @@ def _check_beside(recipe: Recipe, beside: Sequence[Model]) -> None:
             )
             raise ModelIncompatible(msg)
         taken.add(its.data.test_fold)
+
+
+def _but_for_the_folds(recipe: Recipe) -> dict[str, Any]:
+    kept = recipe.model_dump()
+    for part, name in (("data", "test_fold"), ("data", "validation_fold"), ("fit", "refit")):
+        del kept[part][name]
+    return kept
 
 
 def _folds(numbers: set[int]) -> str:
@@ -224,27 +234,52 @@ def _session(proto: onnx.ModelProto, feature: str | None) -> Any:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Unlearnt:
+    """Answers for images that the network which gave them did not learn from.
+
+    Attributes:
+        answered: All of them: for all that is probability.
+        own: Those that novelty and maps are measured on: this network's own, or, where it learnt
+            from all its folds, those of the networks beside it, each by its own reference.
+    """
+
+    answered: Observations
+    own: Observations
+
+    @classmethod
+    def of(
+        cls, held_out: Observations, others: Sequence[Observations], *, is_learnt: bool
+    ) -> _Unlearnt | None:
+        """None where the validation fold was learnt from and nobody else held a fold out."""
+        if not is_learnt:
+            return cls(held_out.beside(others), held_out)
+        if not others:
+            return None
+        answered = replace(others[0], metadata=held_out.metadata).beside(others[1:])
+        return cls(answered, answered)
+
+
 def _fit(
     proto: onnx.ModelProto,
     held_out: Observations,
-    others: Sequence[Observations],
+    unlearnt: _Unlearnt | None,
     learnt: Observations,
     on: str,
     feature: str | None,
     right: float,
-    *,
-    is_learnt: bool,
 ) -> Calibrated:
     """Fit all parts; the graph is changed in place."""
-    metadata, notes, answered = held_out.metadata, [], held_out.beside(others)
+    metadata, notes, seen = held_out.metadata, [], held_out
     decision = Decision(fitted_on=on)
-    if is_learnt:
+    if unlearnt is None:
         notes.append(
             f"The final weights learnt from {on}: probabilities, prediction sets, thresholds and "
-            "the limits on novelty and maps stay as training fitted them."
+            "the limits on novelty and maps stay as training fitted them, unless models of the "
+            "same recipe that held other folds out are named with --beside."
         )
     else:
-        held_out, metadata, decision = _decided(proto, held_out, answered, decision, on, right)
+        seen, metadata, decision = _decided(proto, unlearnt, decision, on, right)
         if decision.study is None:
             notes.append("No held-out series shows slices with and without a tumor: no study rule.")
     import numpy as np
@@ -253,24 +288,20 @@ def _fit(
     sources = np.concatenate([learnt.sources, held_out.sources])
     parts = np.array([entry.fold for entry in (*learnt.entries, *held_out.entries)], np.intp)
     gate = fit_picture_gate(facts, sources, parts)
-    decision = decision.model_copy(
-        update={"picture": gate, "reference": histograms(held_out, gate)}
-    )
+    decision = decision.model_copy(update={"picture": gate, "reference": histograms(seen, gate)})
     if feature is None:
         notes.append("Its graph has no pooled features: no nearest examples.")
     else:
         projection, table = fit_neighbours(learnt, held_out)
         embed(proto, feature, projection)
         decision = decision.model_copy(update={"neighbours": table})
-    return Calibrated(
-        metadata.model_copy(update={"decision": decision}), len(answered), tuple(notes)
-    )
+    count = len(held_out if unlearnt is None else unlearnt.answered)
+    return Calibrated(metadata.model_copy(update={"decision": decision}), count, tuple(notes))
 
 
 def _decided(
     proto: onnx.ModelProto,
-    held_out: Observations,
-    answered: Observations,
+    unlearnt: _Unlearnt,
     decision: Decision,
     on: str,
     right: float,
@@ -279,16 +310,16 @@ def _decided(
 
     Args:
         proto: The graph, changed in place.
-        held_out: What this model gives for its validation fold: novelty and maps are its own.
-        answered: The same with the answers of models beside it: for all that is probability.
+        unlearnt: What it is fitted on.
         decision: What it adds to.
         on: What the images are, in words.
         right: The share of given answers that should be right.
     """
     import numpy as np
 
+    answered, own = unlearnt.answered, unlearnt.own
     softening = fit_softening(answered)
-    own = held_out.with_probabilities(softening.of(held_out.probabilities))
+    own = own.with_probabilities(softening.of(own.probabilities))
     softer = answered.with_probabilities(softening.of(answered.probabilities))
     soften(proto, softening)
     levels = conformal_levels(softer)
@@ -303,7 +334,7 @@ def _decided(
             "study": fit_study_rule(runs_of(softer)),
         }
     )
-    thresholds = held_out.metadata.thresholds.model_copy(
+    thresholds = own.metadata.thresholds.model_copy(
         update={
             "tumor": 0.5,
             "no_tumor": 0.5 if point is None else point.threshold,
@@ -314,4 +345,4 @@ def _decided(
         }
     )
     decision = decision.model_copy(update={"selection": selection(softer, thresholds, on, right)})
-    return own, held_out.metadata.model_copy(update={"thresholds": thresholds}), decision
+    return own, own.metadata.model_copy(update={"thresholds": thresholds}), decision
