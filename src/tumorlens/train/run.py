@@ -17,6 +17,7 @@ import torch
 from tumorlens.data import manifest
 from tumorlens.data.split import split
 from tumorlens.errors import DatasetError, RecipeError
+from tumorlens.train.memory import keep_freed_memory
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.workers import local_rank
 
@@ -179,6 +180,7 @@ def train(
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
+    keep_freed_memory()
     with _timed(Run(folder, recipe)):
         return _carry_out(recipe, root, folder, init, device, watcher, entries)
 
