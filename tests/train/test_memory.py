@@ -17,7 +17,7 @@ if "keep" in sys.argv:
     assert keep_freed_memory()
 
 def step():
-    blocks = [torch.zeros(6 * 2**20) for _ in range(4)]
+    blocks = [torch.zeros(10 * 2**20) for _ in range(4)]
 
 for _ in range(6):  # until the heap has found its size
     step()
