@@ -25,7 +25,6 @@ from tumorlens.train.decision.limits import (
     conformal_levels,
     frame_limit,
     operating_point,
-    selection,
 )
 from tumorlens.train.decision.neighbours import fit_neighbours, nearest_distance
 from tumorlens.train.decision.observe import Observations
@@ -36,6 +35,7 @@ from tumorlens.train.decision.probabilities import (
     fit_softening,
 )
 from tumorlens.train.decision.reference import histogram
+from tumorlens.train.decision.selection import selection
 from tumorlens.train.decision.study import Runs, fit_study_rule, runs_of
 
 CLASSES = ("no_tumor", "glioma", "meningioma")
@@ -53,12 +53,13 @@ def entry(number, label, source="a", group=None, fold=1):
     )  # fmt: skip
 
 
-def seen(labels, probabilities, *, sources=None, groups=None, features=None, frame=None):
+def seen(
+    labels, probabilities, *, sources=None, groups=None, folds=None, features=None, frame=None
+):
     count = len(labels)
-    entries = tuple(
-        entry(i, label, sources[i] if sources else "a", groups[i] if groups else None)
-        for i, label in enumerate(labels)
-    )
+    sources, groups = sources or ["a"] * count, groups or [None] * count
+    each = zip(labels, sources, groups, folds or [1] * count, strict=True)
+    entries = tuple(entry(i, *one) for i, one in enumerate(each))
     return Observations(
         METADATA, entries, np.zeros((count, len(FACTS))), np.asarray(probabilities, np.float64),
         np.ones(count), np.zeros(count) if frame is None else frame, features,
@@ -84,12 +85,19 @@ class TestProbabilities:
         assert found.kind_temperature > 1.5
         assert calibration_error(softer) < 0.03 < calibration_error(given)
 
-    def test_a_small_source_counts_as_much_as_a_large_one(self):
+    def test_a_small_source_is_not_drowned_by_a_large_one(self):
         large, sharp = overconfident(2000, 1.0), overconfident(200, 4.0, seed=1)
         labels, rows = large[0] + sharp[0], np.concatenate([large[1], sharp[1]])
         sources = ["large"] * 2000 + ["small"] * 200
-        even = fit_softening(seen(labels, rows, sources=sources)).temperature
-        assert even > fit_softening(seen(labels, rows)).temperature + 0.2
+        apart = fit_softening(seen(labels, rows, sources=sources)).temperature
+        assert apart > fit_softening(seen(labels, rows)).temperature + 0.1
+
+    def test_a_small_source_does_not_decide_for_a_large_one(self):
+        large, sharp = overconfident(2000, 1.0), overconfident(50, 4.0, seed=1)
+        labels, rows = large[0] + sharp[0], np.concatenate([large[1], sharp[1]])
+        apart = fit_softening(seen(labels, rows, sources=["large"] * 2000 + ["small"] * 50))
+        often = large[0] + sharp[0] * 40, np.concatenate([large[1], *[sharp[1]] * 40])
+        assert apart.temperature < fit_softening(seen(*often)).temperature - 0.5
 
     def test_each_source_says_what_would_fit_it(self):
         labels, rows = overconfident(1500, 3.0)
@@ -233,9 +241,31 @@ class TestLimits:
     def test_where_all_are_tumors_nothing_is_said_of_false_alarms(self):
         rows = [[0.4, 0.5, 0.1]] * 60
         assert selection(seen(["glioma"] * 60, rows), Thresholds(), "x").tumor == 0.0
-        doubtful = [[0.3, 0.6, 0.1]] * 20
+        doubtful = [[0.3, 0.7, 0.0]] * 20
         both = seen(["glioma"] * 40 + ["no_tumor"] * 20, [[0.1, 0.8, 0.1]] * 40 + doubtful)
         assert selection(both, Thresholds(), "x").tumor == pytest.approx(0.9, abs=1e-3)
+
+    def test_a_hard_fold_decides_for_all(self):
+        unsure, sure = [[0.0, 0.9, 0.1]], [[0.0, 0.99, 0.01]]
+        rows = unsure * 900 + sure * 100 + unsure * 100 + sure * 50
+        labels = ["glioma"] * 1000 + ["glioma", "meningioma"] * 10 + ["glioma"] * 130
+        folds = [2] * 1000 + [3] * 150
+        assert selection(seen(labels, rows), Thresholds(), "x").kind == 0.0
+        rule = selection(seen(labels, rows, folds=folds), Thresholds(), "x")
+        assert rule.kind == pytest.approx(0.99, abs=1e-3)
+
+    def test_a_fold_of_few_images_forbids_nothing(self):
+        rows, labels = [[0.0, 0.9, 0.1]] * 1010, ["glioma"] * 1000 + ["meningioma"] * 10
+        rule = selection(seen(labels, rows, folds=[2] * 1000 + [3] * 10), Thresholds(), "x")
+        assert rule.answered == 1.0
+
+    def test_sets_of_tumors_alone_do_not_hide_false_alarms_in_others(self):
+        rows = [[0.1, 0.9, 0.0]] * 2000 + [[0.1, 0.9, 0.0], [0.3, 0.7, 0.0]] * 40
+        labels = ["glioma"] * 2000 + ["glioma", "no_tumor"] * 40
+        sources = ["tumors"] * 2000 + ["both"] * 80
+        assert selection(seen(labels, rows), Thresholds(), "x").tumor == 0.0
+        rule = selection(seen(labels, rows, sources=sources), Thresholds(), "x")
+        assert rule.tumor == pytest.approx(0.9, abs=1e-3)
 
     def test_a_kind_that_is_unsure_does_not_withhold_that_there_is_no_tumor(self):
         rows = [[0.9, 0.1, 0.0]] * 40 + [[0.0, 0.9, 0.1]] * 40 + [[0.0, 0.6, 0.4]] * 40

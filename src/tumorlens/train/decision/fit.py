@@ -20,17 +20,12 @@ from tumorlens.train.decision.graph import (
     soften,
     with_output,
 )
-from tumorlens.train.decision.limits import (
-    RIGHT,
-    conformal_levels,
-    frame_limit,
-    operating_point,
-    selection,
-)
+from tumorlens.train.decision.limits import conformal_levels, frame_limit, operating_point
 from tumorlens.train.decision.neighbours import fit_neighbours
 from tumorlens.train.decision.observe import Observations, observe
 from tumorlens.train.decision.probabilities import by_source, fit_softening
 from tumorlens.train.decision.reference import histograms
+from tumorlens.train.decision.selection import RIGHT, selection
 from tumorlens.train.decision.study import fit_study_rule, runs_of
 from tumorlens.train.export.graph import with_metadata
 from tumorlens.train.export.place import made_beside
@@ -85,7 +80,7 @@ def calibrate_file(
 
     1. The images that it learnt from are proven by the hashes in its file.
     2. Its validation fold is answered, and a part of what it learnt from.
-    3. Probabilities are softened, fair to each source, and the operating point, prediction sets,
+    3. Probabilities are softened, no source drowning another, and the operating point, prediction sets,
        limits on novelty and on maps, and the rule for series are fitted on the validation fold.
        Where other models of the same recipe left other folds out, their answers on those folds are
        fitted on as well (cross-conformal prediction: Vovk, "Cross-conformal predictors", 2015):

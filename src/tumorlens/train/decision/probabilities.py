@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: tumor or none, then the kind, fair to each source."""
+"""Probabilities that mean what they say: tumor or none, then the kind."""
 
 from __future__ import annotations
 
@@ -79,11 +79,16 @@ class Softening:
 
 
 def fit_softening(seen: Observations) -> Softening:
-    """The softening with the lowest loss, each source counting the same."""
+    """The softening with the lowest loss.
+
+    A source counts by the square root of its images. If all images counted the same, the largest
+    source would drown the others; if all sources did, the few patients of the smallest would
+    decide for all.
+    """
     from scipy.optimize import minimize
 
     known = seen.subset(np.flatnonzero(seen.allowed.any(axis=1)))
-    allowed, weights = known.allowed, _even_weights(known.sources)
+    allowed, weights = known.allowed, _weights(known.sources)
     positive = _positive(seen)
     # A shift of all classes among their like changes nothing, so one of them stays where it is.
     free = [
@@ -190,8 +195,9 @@ def _positive(seen: Observations) -> list[bool]:
     return [name in seen.metadata.positive for name in seen.metadata.classes]
 
 
-def _even_weights(sources: NDArray[np.str_]) -> Numbers:
-    """A weight an image: those of each source sum to the same, all of them to one."""
-    names, numbers, counts = np.unique(sources, return_inverse=True, return_counts=True)
-    weights: Numbers = 1.0 / (len(names) * counts[numbers])
-    return weights
+def _weights(sources: NDArray[np.str_]) -> Numbers:
+    """A weight an image: those of a source sum to the root of their number, all of them to one."""
+    _, numbers, counts = np.unique(sources, return_inverse=True, return_counts=True)
+    weights = 1.0 / np.sqrt(counts[numbers])
+    even: Numbers = weights / weights.sum()
+    return even
