@@ -26,9 +26,9 @@ EPILOG = """
 
 What is fitted, on the validation fold of the model's own manifest, and on the folds that models
 beside it held out: how soft its probabilities are; the tumor threshold that keeps 97 % of tumors;
-prediction sets at every coverage; how sure an answer must be; what a brain MRI looks like; how much of a map may lie at the
-border; how a series becomes one answer; examples to compare with; and the reference that
-`tumorlens monitor` compares with. Test images are never opened.
+prediction sets at every coverage; how sure an answer must be; what a brain MRI looks like; how much
+of a map may lie at the border; how a series becomes one answer; examples to compare with; and the
+reference that `tumorlens monitor` compares with. Test images are never opened.
 """
 
 

@@ -17,7 +17,7 @@ from tumorlens.model.registry import BUNDLED
 from tumorlens.scan import draw_phantom
 from tumorlens.train.decision import fit
 from tumorlens.train.decision.fit import calibrate_file
-from tumorlens.train.decision.graph import embed, pooled_features, soften
+from tumorlens.train.decision.graph import embed, pooled_features, soften, take_temperature
 from tumorlens.train.decision.neighbours import Projection
 from tumorlens.train.decision.probabilities import Softening
 from tumorlens.train.recipe import load_recipe
@@ -187,6 +187,48 @@ class TestGraph:
         assert found.shape == (3, 4)
         np.testing.assert_allclose(found[0], found[2], atol=1e-4)
         assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("temperature", [1.5, 0.7])
+def test_a_temperature_that_training_gave_is_taken_out_of_the_graph(temperature):
+    """Probabilities and heatmap are then those of the logits themselves."""
+    helper, logits = onnx.helper, np.array([[0.3, -1.2, 2.0]], np.float32)
+    nodes = [
+        helper.make_node("Div", ["image", "heat"], ["divided"]),
+        helper.make_node("Softmax", ["divided"], ["probabilities"]),
+        helper.make_node("Div", ["image", "heat"], ["heatmap"]),
+    ]
+    value = [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3])]
+    outputs = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3])
+        for name in ("probabilities", "heatmap")
+    ]
+    heat = onnx.numpy_helper.from_array(np.array(temperature, np.float32), "heat")
+    graph = helper.make_graph(nodes, "g", value, outputs, [heat])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    assert take_temperature(proto) == pytest.approx(temperature)
+    given = run(proto, logits)
+    np.testing.assert_allclose(given["heatmap"], logits)
+    np.testing.assert_allclose(given["probabilities"], np.exp(logits) / np.exp(logits).sum(), 1e-5)
+    assert take_temperature(proto) == 1.0
+
+
+def test_what_is_not_a_temperature_is_left_in_the_graph():
+    """A division by another tensor, or none at all."""
+    helper = onnx.helper
+    value = [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3])]
+    output = [helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, [1, 3])]
+    for nodes in (
+        [helper.make_node("Softmax", ["image"], ["probabilities"])],
+        [
+            helper.make_node("Div", ["image", "image"], ["divided"]),
+            helper.make_node("Softmax", ["divided"], ["probabilities"]),
+        ],
+    ):
+        proto = helper.make_model(helper.make_graph(nodes, "g", value, output))
+        before = proto.SerializeToString()
+        assert take_temperature(proto) == 1.0
+        assert proto.SerializeToString() == before
 
 
 def test_a_graph_without_features_has_none_to_compare_by(tiny_model):

@@ -18,6 +18,7 @@ from tumorlens.train.decision.graph import (
     is_calibrated,
     pooled_features,
     soften,
+    take_temperature,
     with_output,
 )
 from tumorlens.train.decision.limits import conformal_levels, frame_limit, operating_point
@@ -80,12 +81,13 @@ def calibrate_file(
 
     1. The images that it learnt from are proven by the hashes in its file.
     2. Its validation fold is answered, and a part of what it learnt from.
-    3. Probabilities are softened, no source drowning another, and the operating point, prediction sets,
-       limits on novelty and on maps, and the rule for series are fitted on the validation fold.
+    3. Probabilities are softened, no source drowning another, and the operating point, prediction
+       sets, limits on novelty and maps, and the rule for series are fitted on the validation fold.
        Where other models of the same recipe left other folds out, their answers on those folds are
        fitted on as well (cross-conformal prediction: Vovk, "Cross-conformal predictors", 2015):
        one fold holds few patients. Where the final weights learnt from the validation fold, what
-       the others answered is all that this is fitted on, and without others it is left out.
+       the others answered is all that this is fitted on, in place of the temperature that each
+       network was given by its training; without others it is left out.
     4. Everywhere: the picture gate, the nearest examples, and the reference that drift is
        measured from.
 
@@ -116,16 +118,21 @@ def calibrate_file(
         )
         raise DatasetError(msg)
     rest = [entry for entry in found.training if entry.fold != recipe.data.validation_fold]
+    lent = [_as_trained(other) for other in beside]
+    if recipe.fit.refit and beside:
+        # Each temperature was fitted for another network; what is fitted here is for logits alike.
+        for one in (proto, *lent):
+            take_temperature(one)
     feature = pooled_features(proto)
     look = _Look(proto, model.metadata, found.root, feature)
     held_out = look.at(held, count("answering held-out images"))
     learnt = look.at(_some(rest), count("answering training images"))
     others = [
-        _Look(_as_trained(other), other.metadata, found.root, None).at(
+        _Look(its, other.metadata, found.root, None).at(
             sides(other.metadata, root, manifest).held_out,
             count(f"answering what {other.path.name} held out"),
         )
-        for other in beside
+        for its, other in zip(lent, beside, strict=True)
     ]
     folds = {_test_fold(other) for other in beside}
     if not (recipe.fit.refit and beside):

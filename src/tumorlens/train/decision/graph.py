@@ -52,6 +52,32 @@ def with_output(proto: onnx.ModelProto, tensor: str, name: str, width: int | Non
     return content
 
 
+def take_temperature(proto: onnx.ModelProto) -> float:
+    """Let a graph that training wrote give its logits undivided; what they were divided by.
+
+    The temperature was fitted for a network by itself. It is 1 where none is found, and afterwards;
+    the graph is changed in place.
+    """
+    from onnx import numpy_helper
+
+    made_by = {output: node for node in proto.graph.node for output in node.output}
+    softmax = made_by["probabilities"]
+    division = made_by.get(softmax.input[0]) if softmax.op_type == "Softmax" else None
+    if division is None or division.op_type != "Div":
+        return 1.0
+    found = [one for one in proto.graph.initializer if one.name == division.input[1]]
+    if not found or numpy_helper.to_array(found[0]).size != 1:
+        return 1.0
+    divisor, undivided = numpy_helper.to_array(found[0]), f"{found[0].name}.undivided"
+    for node in proto.graph.node:  # the heatmap is in the unit of the logits
+        if node.op_type == "Div" and node.input[1] == found[0].name:
+            node.input[1] = undivided
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones_like(divisor), undivided))
+    if not any(found[0].name in node.input for node in proto.graph.node):
+        proto.graph.initializer.remove(found[0])
+    return float(divisor.reshape(()))
+
+
 def soften(proto: onnx.ModelProto, softening: Softening) -> None:
     """Let a graph give softened probabilities, and heatmaps in the unit of the tumor logit.
 
