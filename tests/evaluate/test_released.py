@@ -73,9 +73,9 @@ def test_measuring_again_gives_the_published_figures(model, manifest, data, publ
 @pytest.mark.parametrize(
     ("figure", "on", "least"),
     [
-        ("tumor kind accuracy", "fold 1 of cheng", 0.90),
-        ("kind accuracy, given a tumor", "fold 1 of cheng", 0.94),
-        ("mask Dice", "fold 1 of cheng", 0.72),
+        ("tumor kind accuracy", "fold 1 of cheng", 0.91),
+        ("kind accuracy, given a tumor", "fold 1 of cheng", 0.95),
+        ("mask Dice", "fold 1 of cheng", 0.73),
         ("tumor AUROC", "sartaj, never seen", 0.95),
     ],
 )
