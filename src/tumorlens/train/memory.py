@@ -14,8 +14,7 @@ def keep_freed_memory() -> bool:
 
     glibc returns large blocks at once, and the free end of its heap once that exceeds some
     megabytes, and asks for them again a moment later; the kernel zeroes every page each time. A
-    step takes and frees hundreds of megabytes, so that hours of training on a CPU may spend a third
-    of their time there.
+    step takes and frees hundreds of megabytes.
 
     Returns:
         Whether this could be asked for: only glibc knows it, and elsewhere nothing is changed.

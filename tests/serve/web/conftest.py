@@ -72,13 +72,17 @@ class Visit:
     def open(self, path: str = "/") -> None:
         self.page.goto(self.address + path)
 
-    def send(self, *files: tuple[str, bytes]) -> None:
-        """Choose files, and wait until all are answered."""
+    def choose(self, *files: tuple[str, bytes]) -> None:
+        """Choose files, which sends them."""
         chosen = [
             {"name": name, "mimeType": "application/octet-stream", "buffer": data}
             for name, data in files
         ]
         self.page.set_input_files('[data-input="files"]', chosen)
+
+    def send(self, *files: tuple[str, bytes]) -> None:
+        """Choose files, and wait until all are answered."""
+        self.choose(*files)
         self.page.locator("[data-progress]").wait_for(state="hidden")
         self.page.locator("[data-list] .result, [data-list] .failed").first.wait_for()
 

@@ -239,6 +239,21 @@ def test_another_language_is_spoken_everywhere(visit):
         expect(seen.page.locator("[data-list] .small")).to_contain_text(re.compile(r"\d,\d %"))
 
 
+def test_files_chosen_before_the_scripts_came_are_not_lost(visit):
+    with visit(locale="de-DE") as seen:
+        held = []
+
+        def hold(route):
+            held.append(route)
+
+        seen.page.route("**/messages/**", hold)
+        with seen.page.expect_request("**/messages/**"):
+            seen.page.goto(seen.address, wait_until="commit")
+        seen.choose(("scan.png", png()))
+        held[0].continue_()
+        expect(seen.verdict).to_have_text("Tumor gefunden: Meningeom")
+
+
 def test_nobody_is_shut_out_at_a_desk(visit):
     """axe-core finds nothing serious (WCAG 2.2 AA), and nothing has to be scrolled sideways."""
     with visit(color_scheme="light") as seen:

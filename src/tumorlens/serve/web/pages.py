@@ -15,6 +15,7 @@ from tumorlens._version import __version__
 from tumorlens.decide.finding import NOTICE
 from tumorlens.serve.api.parts import PREFIX
 from tumorlens.serve.web.language import (
+    ENGLISH,
     LANGUAGES,
     LOCALES,
     Language,
@@ -65,9 +66,9 @@ def page(
     """A page in the reader's language.
 
     Every template gets, beside `values`: ``language`` and ``languages``, ``base`` (where the
-    service is, behind a proxy too), ``static``, ``messages``, ``api``, ``user`` (None where nobody
-    has logged in), ``accounts``, ``history``, ``csrf_token`` (empty without accounts), ``notice``,
-    ``here`` (the path of the page) and ``version``.
+    service is, behind a proxy too), ``static``, ``messages`` (a script; empty in English), ``api``,
+    ``user`` (None where nobody has logged in), ``accounts``, ``history``, ``csrf_token`` (empty
+    without accounts), ``notice``, ``here`` (the path of the page) and ``version``.
 
     Args:
         request: What asks for it.
@@ -115,7 +116,9 @@ def _common(request: Request, language: Language) -> dict[str, Any]:
         "languages": LANGUAGES,
         "base": base,
         "static": base + static_address(),
-        "messages": f"{base}/messages/{content_digest()}/{language.code}.json",
+        "messages": (
+            "" if language is ENGLISH else f"{base}/messages/{content_digest()}/{language.code}.js"
+        ),
         "api": base + PREFIX,
         "user": getattr(request.state, "user", None),
         "accounts": settings.accounts,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from tumorlens.serve.api.parts import ServiceDep, UserDep, note
 from tumorlens.serve.audit import Action
@@ -147,12 +148,16 @@ async def study(request: Request, service: ServiceDep) -> Response:
     return page(request, "_study.html", {"study": shown})
 
 
-@router.get("/messages/{digest}/{code}.json")
+@router.get("/messages/{digest}/{code}.js")
 def messages(code: str) -> Response:
-    """The words that scripts of the page say; another `digest` for other words."""
+    """A script with the words that scripts of the page say; another `digest` for other words."""
     known = _BY_CODE.get(code)
     said = {} if known is None else catalogue(known)
-    return JSONResponse(said, headers={"Cache-Control": FOREVER})
+    return Response(
+        f"globalThis.messages = {json.dumps(said)};",
+        media_type="text/javascript",
+        headers={"Cache-Control": FOREVER},
+    )
 
 
 @router.get("/language/{code}")

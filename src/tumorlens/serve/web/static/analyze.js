@@ -241,10 +241,12 @@ async function pdf() {
 for (const name of ["files", "folder"]) {
   const input = document.querySelector(`[data-input="${name}"]`);
   document.querySelector(`[data-choose="${name}"]`).addEventListener("click", () => input.click());
-  input.addEventListener("change", () => {
+  const taken = () => {
     add(fromInput(input));
     input.value = "";
-  });
+  };
+  input.addEventListener("change", taken);
+  if (input.files.length) taken(); // chosen before this script came
 }
 addEventListener("dragover", (event) => {
   if (![...event.dataTransfer.types].includes("Files")) return;

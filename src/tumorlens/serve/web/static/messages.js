@@ -1,17 +1,6 @@
 // The words that scripts say, in the reader's language.
-const address = document.documentElement.dataset.messages;
-const isEnglish = address.endsWith("/en.json");
-
-async function load() {
-  try {
-    const response = await fetch(address);
-    return response.ok ? await response.json() : {};
-  } catch {
-    return {}; // English is better than no page
-  }
-}
-
-const known = isEnglish ? {} : await load();
+// They came before all modules: a page that still waited for them would lose what is dropped on it.
+const known = globalThis.messages ?? {};
 
 /** A text in the reader's language; {names} are replaced by values. */
 export function tr(text, values = {}) {
