@@ -2,9 +2,10 @@
 
     python benchmarks/page_pictures.py [--model FILE] [--only page|app]
 
-Starts both with the bundled model (or another), looks at them with Debian's chromium, and writes
-docs/how-to/*.png. To be run again when a page changes, or the bundled model does. It needs
-`pip install ".[nifti,dev]"` and chromium.
+Looks at both with Debian's chromium, and writes docs/how-to/*.png: the app with the bundled model,
+the page with a copy of it (or of another) without its picture gate, which lets no drawing pass. To
+be run again when a page changes, or the bundled model does. It needs
+`pip install ".[nifti,train,dev]"` and chromium.
 """
 
 from __future__ import annotations
@@ -55,18 +56,31 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        files = _drawn(Path(folder), load_model(given.model))
+        ungated = Path(folder) / "ungated.onnx"
+        _write_ungated(load_model(given.model), ungated)
+        files = _drawn(Path(folder), load_model(ungated))
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=list(CHROMIUM_ARGUMENTS)
         )
         if given.only != "app":
-            options = ("--model", given.model) if given.model else ()
-            with _running("serve", *options, "--history", "--data-dir", folder) as address:
+            options = ("--model", str(ungated), "--history", "--data-dir", folder)
+            with _running("serve", *options) as address:
                 _page(browser, address, files)
         if given.only != "page":
             with _running("app", "--no-browser") as address:
                 _app(browser, address, files[0])
         browser.close()
+
+
+def _write_ungated(model: Model, target: Path) -> None:
+    """A copy of a model file that answers drawings too."""
+    import onnx
+
+    from tumorlens.train.export.graph import with_metadata
+
+    decision = model.metadata.decision.model_copy(update={"picture": None})
+    metadata = model.metadata.model_copy(update={"decision": decision})
+    target.write_bytes(with_metadata(onnx.load(model.path), metadata))
 
 
 def _drawn(folder: Path, model: Model) -> list[Path]:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from tumorlens import analyze, analyze_one
 from tumorlens.decide.finding import Status
 from tumorlens.model.registry import BUNDLED, REGISTRY_FILE, load_model
+from tumorlens.scan import DrawnTumor, draw_phantom
 
 pytestmark = pytest.mark.skipif(
     not (BUNDLED / REGISTRY_FILE).is_file(), reason="no model is bundled with this checkout"
@@ -66,6 +67,15 @@ def test_photos_and_phantoms_of_other_kinds_are_rejected(model, tmp_path, name, 
     Image.fromarray(pixels).convert(mode).save(tmp_path / "photo.png")
     (finding,) = analyze(tmp_path / "photo.png", model=model)
     assert finding.status is Status.REJECTED, finding.reasons
+
+
+@pytest.mark.parametrize("size", [128, 160, 256, 512])
+def test_drawn_heads_get_no_answer(model, size):
+    kinds = [None, *DrawnTumor]
+    for seed in range(20):
+        pixels = draw_phantom(500 + seed, tumor=kinds[seed % len(kinds)], size=size).pixels
+        finding = analyze_one(pixels, model=model)
+        assert finding.status in (Status.REJECTED, Status.UNCERTAIN), finding.reasons
 
 
 def test_scans_of_other_parts_get_no_answer(model):

@@ -66,6 +66,24 @@ def test_what_is_odd_only_as_a_whole_is_rejected_with_a_reason():
     assert "do not go together" in verdict.reasons[0].text
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(1.5, "its outline is too even"), (-0.6, "its outline is not that of a head"), (0.9, None)],
+)
+def test_one_fact_beyond_all_pictures_ever_seen_is_a_doubt(value, words):
+    facts = np.zeros(SIZE)
+    facts[FACTS.index(Fact.ROUND)] = value
+    verdict = judge_picture(facts, gate(least=(-0.5,) * SIZE, most=(1.0,) * SIZE))
+    assert judge_picture(facts, gate()).status is None
+    if words is None:
+        assert verdict.status is None
+    else:
+        assert verdict.status is Status.UNCERTAIN
+        (reason,) = verdict.reasons
+        assert reason.code == "extreme"
+        assert words in reason.text
+
+
 def test_every_fact_can_be_told():
     assert set(WORDS) == set(FACTS)
 
@@ -76,7 +94,14 @@ def test_a_file_without_a_gate_lets_everything_pass():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"centre": (0.0,)}, {"weights": (1.0,)}, {"uncertain": 21.0}, {"means": ((0.0,),) * 2}],
+    [
+        {"centre": (0.0,)},
+        {"weights": (1.0,)},
+        {"uncertain": 21.0},
+        {"means": ((0.0,),) * 2},
+        {"least": (0.0,), "most": (1.0,)},
+        {"most": (1.0,) * SIZE},
+    ],
 )
 def test_tables_that_do_not_fit_together_are_refused(wrong):
     with pytest.raises(ValueError, match=r"do not fit|must not be above"):

@@ -1,8 +1,10 @@
 """If these fail, the model file does not say what the trained network says."""
 
+import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ from tumorlens.model.prepare import prepare
 from tumorlens.model.registry import installed_models, load_model
 from tumorlens.scan import read
 from tumorlens.train.export import convert as export_module
+from tumorlens.train.decision.graph import take_temperature
 from tumorlens.train.export.compare import Tolerance
 from tumorlens.train.export.convert import export
 from tumorlens.train.export.publish import register
@@ -50,6 +53,21 @@ def test_the_mean_of_a_heatmap_is_the_logit_of_its_class(model_file):
     logits = outputs.heatmap.mean(axis=(2, 3))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert np.allclose(powers / powers.sum(axis=1, keepdims=True), outputs.probabilities, atol=1e-4)
+
+
+def test_the_temperature_can_be_taken_out_of_an_exported_graph(drawn_run, model_file, tmp_path):
+    kept = json.loads(drawn_run.calibration.read_text())["temperature"]
+    assert kept != 1.0
+    proto = onnx.load(model_file)
+    assert take_temperature(proto) == pytest.approx(kept)
+    onnx.save(proto, tmp_path / "undivided.onnx")
+    image = np.random.default_rng(0).random((4, 1, 64, 64), np.float32)
+    before, after = (
+        np.log(load_model(path).run(image).probabilities)
+        for path in (model_file, tmp_path / "undivided.onnx")
+    )
+    before, after = (one - one.mean(axis=1, keepdims=True) for one in (before, after))
+    assert np.allclose(after, kept * before, atol=1e-3)
 
 
 def test_a_graph_that_differs_is_never_left_behind(drawn_run, tmp_path, monkeypatch):

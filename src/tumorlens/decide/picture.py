@@ -90,7 +90,29 @@ def judge_score(score: float, facts: Facts, gate: PictureGate) -> Verdict:
             text = f"it {what}: {why} (unlikeness {score:.3g}, limit {limit:.3g})"
             reason = Reason(code="picture", text=text, measure=round(score, 6), limit=limit)
             return Verdict(status, (reason,))
-    return PASSED
+    return _judge_extremes(facts, gate)
+
+
+def _judge_extremes(facts: Facts, gate: PictureGate) -> Verdict:
+    """Uncertain where a fact is beyond that of every picture that the gate was fitted on."""
+    if not gate.most:
+        return PASSED
+    least, most = np.array(gate.least), np.array(gate.most)
+    beyond = np.maximum(least - facts, facts - most) / np.maximum(most - least, 1e-6)
+    farthest = int(np.argmax(beyond))
+    if beyond[farthest] <= 0:
+        return PASSED
+    is_above = facts[farthest] > most[farthest]
+    fact, limit = gate.facts[farthest], (most if is_above else least)[farthest]
+    words = WORDS[Fact(fact)][int(is_above)] or f"its {fact} is out of range"
+    text = (
+        f"unlike every picture that the model was trained on, {words} "
+        f"({fact} {facts[farthest]:.3g}, limit {limit:.3g})"
+    )
+    reason = Reason(
+        code="extreme", text=text, measure=round(float(facts[farthest]), 6), limit=float(limit)
+    )
+    return Verdict(Status.UNCERTAIN, (reason,))
 
 
 def oddities(facts: Facts, gate: PictureGate) -> list[str]:

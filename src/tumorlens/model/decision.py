@@ -40,6 +40,9 @@ class PictureGate(_Strict):
         high: The value that half a percent exceed.
         uncertain: Above this score the answer is uncertain.
         rejected: Above this score the picture is rejected.
+        least: Of each unscaled fact the lowest value of any brain MRI that the gate was fitted on:
+            below it the answer is uncertain. Empty where too few were seen for that.
+        most: The highest value, likewise.
     """
 
     facts: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -53,16 +56,20 @@ class PictureGate(_Strict):
     high: Numbers
     uncertain: float
     rejected: float
+    least: Numbers = ()
+    most: Numbers = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> PictureGate:
         count, triangle = len(self.facts), len(self.facts) * (len(self.facts) + 1) // 2
-        per_fact = (self.centre, self.scale, self.low, self.high, *self.means)
+        extremes = [one for one in (self.least, self.most) if one]
+        per_fact = (self.centre, self.scale, self.low, self.high, *self.means, *extremes)
         parts = {len(self.weights), len(self.means), len(self.whitening)}
         if (
             any(len(one) != count for one in per_fact)
             or any(len(one) != triangle for one in self.whitening)
             or len(parts) != 1
+            or len(extremes) == 1
         ):
             msg = f"the picture gate's tables do not fit its {count} facts"
             raise ValueError(msg)

@@ -20,7 +20,7 @@ from tumorlens.model.decision import Decision
 from tumorlens.model.format import InputSpec, ModelMetadata, Thresholds
 from tumorlens.scan import draw_phantom
 from tumorlens.scan.facts import FACTS, facts_of
-from tumorlens.train.decision.gate import FALSE_REJECTION, fit_picture_gate
+from tumorlens.train.decision.gate import FALSE_REJECTION, UNUSUAL, fit_picture_gate
 from tumorlens.train.decision.limits import (
     conformal_levels,
     frame_limit,
@@ -321,6 +321,21 @@ class TestPictureGate:
         gate = fit_picture_gate(facts, sources, parts)
         lost = [judge_picture(one, gate).status is Status.REJECTED for one in odd]
         assert np.mean(lost) <= FALSE_REJECTION + 0.02
+
+    def test_extremes_are_told_only_by_enough_pictures(self, heads):
+        chance = np.random.default_rng(2)
+        size = heads.shape[1]
+        enough = round(2 * size / UNUSUAL)
+        facts = chance.normal(0, 1, (enough, size))
+        sources, parts = np.array(["one"] * enough), np.arange(enough) % 3
+        gate = fit_picture_gate(facts, sources, parts)
+        assert not fit_picture_gate(facts[2:], sources[2:], parts[2:]).most
+        passed = [judge_picture(one, gate).status is None for one in facts[:200]]
+        assert np.mean(passed) > 1 - 2 * UNUSUAL
+        away = np.zeros(size)
+        assert judge_picture(away, gate).status is None
+        away[3] = facts[:, 3].max() + 0.01
+        assert judge_picture(away, gate).status is Status.UNCERTAIN
 
 
 class TestStudies:

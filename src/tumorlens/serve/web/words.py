@@ -225,6 +225,8 @@ def _reason_texts(words: Words) -> dict[str, str]:
         "text": gettext("Writing covers much of the picture") + compared,
         "novelty": gettext("The picture is unlike what the model was trained on") + compared,
         "picture": gettext("The picture does not look like a brain MRI") + compared,
+        "extreme": gettext("In one respect the picture is unlike all that the model was trained on")
+        + compared,
         "frame_energy": gettext("Much of the evidence lies at the edge of the picture") + compared,
         "between_thresholds": gettext(
             "The tumor probability of %(share)s is neither low enough nor high enough to decide"

@@ -44,9 +44,11 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-LEARNT_IMAGES = 1500
-"""Training images that are looked at, by chance: with more, neither the gate nor the nearest
-examples change for a reader."""
+LEARNT_IMAGES = 10_000
+"""Training images that the picture gate is fitted on, by chance where there are more."""
+
+EXAMPLES = 1500
+"""Those of them that a slice is compared with: the nearest of more are hardly nearer."""
 
 FEWEST_HELD_OUT = 50
 """Below this, a limit that one image in a hundred may exceed means nothing."""
@@ -294,7 +296,7 @@ def _fit(
     if feature is None:
         notes.append("Its graph has no pooled features: no nearest examples.")
     else:
-        projection, table = fit_neighbours(learnt, held_out)
+        projection, table = fit_neighbours(learnt.subset(slice(EXAMPLES)), held_out)
         embed(proto, feature, projection)
         decision = decision.model_copy(update={"neighbours": table})
     count = len(held_out if unlearnt is None else unlearnt.answered)

@@ -83,8 +83,8 @@ class Observations:
                 found[row] = positive == bool(truth.tumor[row])
         return found
 
-    def subset(self, rows: NDArray[Any]) -> Observations:
-        """Some of them, by number or by mask."""
+    def subset(self, rows: NDArray[Any] | slice) -> Observations:
+        """Some of them, by number, mask or slice."""
         numbers = np.arange(len(self))[rows]
         return Observations(
             self.metadata,
