@@ -16,8 +16,8 @@ from tumorlens.model.format import Metric
 from tumorlens.model.prepare import prepare
 from tumorlens.model.registry import installed_models, load_model
 from tumorlens.scan import read
-from tumorlens.train.export import convert as export_module
 from tumorlens.train.decision.graph import take_temperature
+from tumorlens.train.export import convert as export_module
 from tumorlens.train.export.compare import Tolerance
 from tumorlens.train.export.convert import export
 from tumorlens.train.export.publish import register
