@@ -1,12 +1,15 @@
 """If these fail, the answer for a whole series or volume is not that of its slices."""
 
+from itertools import count
+
 import pytest
 
 from tumorlens.decide.finding import Finding, ModelInfo, ScanInfo, Status
 from tumorlens.decide.study import pooled, pooled_label, pooled_probability, stacks, study_of
 from tumorlens.model.decision import StudyRule
 
-SCAN = {"source": "a.nii", "sha256": "b", "format": "nifti", "width": 9, "height": 9}
+SCAN = {"source": "a.nii", "format": "nifti", "width": 9, "height": 9}
+DIGESTS = count()
 
 
 def finding(status, tumor_probability=None, scan=None, model="a", **probabilities):
@@ -16,7 +19,7 @@ def finding(status, tumor_probability=None, scan=None, model="a", **probabilitie
         tumor_probability=tumor_probability,
         probabilities=probabilities,
         model=ModelInfo(name="tiny", version="1", sha256=model),
-        scan=ScanInfo(**(SCAN | (scan or {}))),
+        scan=ScanInfo(**(SCAN | {"sha256": str(next(DIGESTS))} | (scan or {}))),
         elapsed_ms=1.0,
     )
 
@@ -86,6 +89,20 @@ def test_findings_that_were_stored_are_pooled_by_the_rule_of_their_model():
     ruled = study_of(stored, rule)
     assert (ruled.status, ruled.tumor_probability) == (Status.UNCERTAIN, pytest.approx(0.5))
     assert ruled.model.study == rule
+
+
+def test_copies_of_a_slice_count_once():
+    rule = StudyRule(highest=2, scale=1.0, bias=0.0, tumor=0.8, no_tumor=0.2, on="series")
+    slices = [finding(Status.TUMOR, 0.9, glioma=0.9), finding(Status.NO_TUMOR, 0.1)]
+    copy = finding(
+        Status.TUMOR, 0.9, {"source": "a copy.nii", "sha256": slices[0].scan.sha256}, glioma=0.9
+    )
+    assert study_of([*slices, copy], rule) == study_of(slices, rule)
+    assert study_of([slices[0], copy]).slices == {Status.TUMOR: 1}
+    of_one_file = [
+        finding(Status.NO_TUMOR, 0.1, {"sha256": "v", "frame": frame}) for frame in (0, 1)
+    ]
+    assert study_of(of_one_file).slice_count == 2
 
 
 @pytest.mark.parametrize("models", [(), ("a", "b")])

@@ -157,11 +157,20 @@ def stacks(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
             yield together
 
 
+def each_once(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings without those of copies: of the same frame of a file of the same bytes."""
+    known = {
+        (finding.scan.sha256, finding.scan.frame): finding for finding in reversed([*findings])
+    }
+    return list(reversed(known.values()))
+
+
 def study_of(findings: Sequence[Finding], rule: StudyRule | None = None) -> Study:
     """The answer for a series or volume from those for its slices, without measurements.
 
     Args:
-        findings: Of its slices, in their order, at least one; all of one model.
+        findings: Of its slices, in their order, at least one; all of one model. Of copies of a
+            slice one counts.
         rule: Their model's rule for series, where they come from a file or a request: what is
             written of a Finding does not hold it.
 
@@ -171,6 +180,7 @@ def study_of(findings: Sequence[Finding], rule: StudyRule | None = None) -> Stud
     if len({finding.model.sha256 for finding in findings}) != 1:
         msg = "a study is pooled from the findings of one model, at least one"
         raise ValueError(msg)
+    findings = each_once(findings)
     first = findings[0]
     if rule is not None:
         model = first.model.model_copy(update={"study": rule})
@@ -193,13 +203,14 @@ def pool(findings: Sequence[Finding]) -> Pooled:
     """Pool the answers for the slices of a series, all of one model.
 
     By the model's own rule where its file has one, and else as `POOLING` says; one slice is its own
-    answer. By a rule:
+    answer, and of copies of a slice one counts. By a rule:
 
     1. Rejected where every slice is.
     2. The tumor probability is a logistic function of the mean logit of the highest slices.
     3. A tumor where it reaches the rule's threshold and a slice is answered so; no tumor where it
        stays below the other and no slice is answered tumor; else uncertain.
     """
+    findings = each_once(findings)
     counts = Counter(finding.status for finding in findings)
     rule = findings[0].model.study if findings else None
     read = [
