@@ -93,10 +93,11 @@ def test_findings_that_were_stored_are_pooled_by_the_rule_of_their_model():
 
 def test_copies_of_a_slice_count_once():
     rule = StudyRule(highest=2, scale=1.0, bias=0.0, tumor=0.8, no_tumor=0.2, on="series")
-    slices = [finding(Status.TUMOR, 0.9, glioma=0.9), finding(Status.NO_TUMOR, 0.1)]
-    copy = finding(
-        Status.TUMOR, 0.9, {"source": "a copy.nii", "sha256": slices[0].scan.sha256}, glioma=0.9
-    )
+    slices = [
+        finding(Status.TUMOR, 0.9, {"source": "1.dcm", "sha256": "x"}, glioma=0.9),
+        finding(Status.NO_TUMOR, 0.1, {"source": "2.dcm"}),
+    ]
+    copy = finding(Status.TUMOR, 0.9, {"source": "1 (2).dcm", "sha256": "x"}, glioma=0.9)
     assert study_of([*slices, copy], rule) == study_of(slices, rule)
     assert study_of([slices[0], copy]).slices == {Status.TUMOR: 1}
     of_one_file = [

@@ -159,10 +159,10 @@ def stacks(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
 
 def each_once(findings: Iterable[Finding]) -> list[Finding]:
     """Findings without those of copies: of the same frame of a file of the same bytes."""
-    known = {
-        (finding.scan.sha256, finding.scan.frame): finding for finding in reversed([*findings])
-    }
-    return list(reversed(known.values()))
+    known: dict[tuple[str, int], Finding] = {}
+    for finding in findings:
+        known.setdefault((finding.scan.sha256, finding.scan.frame), finding)
+    return list(known.values())
 
 
 def study_of(findings: Sequence[Finding], rule: StudyRule | None = None) -> Study:

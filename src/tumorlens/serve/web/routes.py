@@ -154,7 +154,7 @@ def messages(code: str) -> Response:
     known = _BY_CODE.get(code)
     said = {} if known is None else catalogue(known)
     return Response(
-        f"globalThis.messages = {json.dumps(said)};",
+        f"globalThis.tumorlensMessages = {json.dumps(said)};",
         media_type="text/javascript",
         headers={"Cache-Control": FOREVER},
     )

@@ -82,7 +82,7 @@ def calibrate_file(
     """Fit the decision of a model, and write a copy of its file with it.
 
     1. The images that it learnt from are proven by the hashes in its file.
-    2. Its validation fold is answered, and a part of what it learnt from.
+    2. Its validation fold is answered, and what it learnt from.
     3. Probabilities are softened, no source drowning another, and the operating point, prediction
        sets, limits on novelty and maps, and the rule for series are fitted on the validation fold.
        Where other models of the same recipe left other folds out, their answers on those folds are

@@ -1,6 +1,6 @@
 // The words that scripts say, in the reader's language.
 // They came before all modules: a page that still waited for them would lose what is dropped on it.
-const known = globalThis.messages ?? {};
+const known = globalThis.tumorlensMessages ?? {};
 
 /** A text in the reader's language; {names} are replaced by values. */
 export function tr(text, values = {}) {
