@@ -155,15 +155,22 @@ EVEN = dict.fromkeys(("no_tumor", "glioma", "meningioma", "pituitary"), 0.5)
         (
             EVEN | {"meningioma": 0.9},
             (0.1, 0.7, 0.2, 0),
+            Status.TUMOR,
+            ["open_kind"],
+            ("glioma", "meningioma"),
+        ),
+        (
+            EVEN | {"no_tumor": 0.9, "meningioma": 0.9},
+            (0.1, 0.7, 0.2, 0),
             Status.UNCERTAIN,
             ["several_classes"],
-            ("glioma", "meningioma"),
+            ("no_tumor", "glioma", "meningioma"),
         ),
         (
             EVEN | {"glioma": 0.1, "meningioma": 0.7},
             (0.1, 0.55, 0.35, 0),
-            Status.UNCERTAIN,
-            ["contradiction"],
+            Status.TUMOR,
+            ["open_kind"],
             ("meningioma",),
         ),
         (
@@ -271,7 +278,7 @@ def test_a_tumor_whose_evidence_lies_at_the_border_is_uncertain(model_with):
     [
         ((0.1, 0.8, 0.1, 0.0), Status.TUMOR, None),
         ((0.3, 0.7, 0.0, 0.0), Status.UNCERTAIN, ("a tumor has", 0.7, 0.8)),
-        ((0.0, 0.6, 0.4, 0.0), Status.UNCERTAIN, ("given a tumor, glioma has", 0.6, 0.7)),
+        ((0.15, 0.5, 0.35, 0.0), Status.TUMOR, ("given a tumor, glioma has", 0.588235, 0.7)),
         ((0.2, 0.6, 0.2, 0.0), Status.TUMOR, None),
         ((0.8, 0.2, 0.0, 0.0), Status.NO_TUMOR, None),
         ((0.6, 0.4, 0.0, 0.0), Status.UNCERTAIN, ("no tumor has", 0.6, 0.65)),
@@ -286,6 +293,42 @@ def test_an_answer_that_is_not_sure_enough_is_left_to_a_person(model_with, row, 
     if said is not None:
         words, measure, limit = said
         (reason,) = finding.reasons
-        assert (reason.code, reason.measure) == ("unsure", pytest.approx(measure))
+        code = "open_kind" if status is Status.TUMOR else "unsure"
+        assert (reason.code, reason.measure) == (code, pytest.approx(measure, abs=1e-6))
         assert reason.limit == limit
-        assert reason.text.startswith(f"{words} a probability of {100 * measure:.1f} %")
+        assert f"{words} a probability of {100 * measure:.1f} %" in reason.text
+
+
+@pytest.fixture
+def strict(model_with):
+    """A model that is asked for a surer kind than tumor."""
+    rule = Selection(
+        target=0.97, tumor=0.0, kind=0.95, no_tumor=0.9, accuracy=0.98, answered=0.6, on="fold 2"
+    )
+    return model_with(decision=Decision(selection=rule, frame_energy=0.5))
+
+
+def test_a_sure_tumor_of_an_unsure_kind_is_a_tumor_without_a_label(strict):
+    """A reader who is told "uncertain" of a tumor of 99 % is told less than is known."""
+    finding = decide(scan(), (), outputs(0.01, 0.6, 0.39, 0), strict)
+    assert (finding.status, finding.label) == (Status.TUMOR, None)
+    assert finding.kind_is_open
+    assert codes(finding) == ["open_kind"]
+
+
+def test_a_tumor_by_itself_must_be_as_sure_as_a_kind(strict):
+    finding = decide(scan(), (), outputs(0.06, 0.55, 0.39, 0), strict)
+    assert finding.status is Status.UNCERTAIN
+    assert codes(finding) == ["unsure"]
+    assert not finding.kind_is_open
+
+
+def test_an_open_kind_does_not_outweigh_other_doubts(strict):
+    answered = outputs(0.01, 0.6, 0.39, 0)
+    finding = decide(scan(), (BLURRED,), answered, strict)
+    assert (finding.status, codes(finding)) == (Status.UNCERTAIN, ["blurred", "open_kind"])
+    border = np.zeros((1, 4, 9, 9), np.float32)
+    border[:, 1, 0] = 5.0
+    finding = decide(scan(), (), replace(answered, heatmap=border), strict)
+    assert (finding.status, codes(finding)) == (Status.UNCERTAIN, ["frame_energy", "open_kind"])
+    assert not finding.kind_is_open

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tumorlens.decide.finding import Finding, ModelInfo, ScanInfo, Status
-from tumorlens.decide.words import headline, percent, probability_line
+from tumorlens.decide.finding import OPEN_KIND, Finding, ModelInfo, Reason, ScanInfo, Status
+from tumorlens.decide.words import headline, percent, probability_line, reason_lines
 
 
 def finding(status: Status, label: str | None = None, **changes) -> Finding:
@@ -51,3 +51,13 @@ def test_no_probability_is_said_where_there_is_none():
     assert probability_line(finding(Status.REJECTED)) == ""
     assert probability_line(finding(Status.REJECTED, tumor_probability=0.9)) == ""
     assert "12.0 %" in probability_line(finding(Status.NO_TUMOR, tumor_probability=0.12))
+
+
+def test_a_kind_that_is_open_is_said_with_its_reason():
+    why = (Reason(code=OPEN_KIND, text="the kind is not sure"),)
+    found = finding(Status.TUMOR, reasons=why)
+    assert headline(found) == "Tumor found, its kind uncertain"
+    assert reason_lines(found) == ["The kind is not sure."]
+    doubted = finding(Status.UNCERTAIN, reasons=why)
+    assert headline(doubted) == "Uncertain: to be read by a person"
+    assert reason_lines(doubted) == ["Because the kind is not sure."]

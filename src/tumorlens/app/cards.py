@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from tumorlens.app import saying
 from tumorlens.app.pictures import legend_colours
 from tumorlens.decide.finding import Status
-from tumorlens.decide.words import class_words, headline, percent, probability_line, size_lines
+from tumorlens.decide.words import (
+    class_words,
+    headline,
+    percent,
+    probability_line,
+    reason_lines,
+    size_lines,
+)
 from tumorlens.report.words import one_line
 
 if TYPE_CHECKING:
@@ -67,7 +74,7 @@ def answer_card(finding: Finding, metadata: ModelMetadata) -> str:
         parts.append(_paragraph(saying.meaning(finding.tumor_probability or 0.0), "tl-small"))
     parts += map(_paragraph, filter(None, (saying.kind_words(finding, metadata),)))
     parts += map(_paragraph, filter(None, (saying.set_words(finding, metadata),)))
-    parts += [_paragraph(f"Because {reason.text}.") for reason in finding.reasons]
+    parts += map(_paragraph, reason_lines(finding))
     if finding.measurements is not None:
         parts += map(_paragraph, size_lines(finding.measurements))
     parts.append(_paragraph(saying.CONSULT, "tl-small"))

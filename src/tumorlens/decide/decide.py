@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tumorlens.decide.alarm import frame_energy, judge_frame
 from tumorlens.decide.conformal import prediction_set
-from tumorlens.decide.finding import Finding, ModelInfo, Reason, ScanInfo, Status
+from tumorlens.decide.finding import OPEN_KIND, Finding, ModelInfo, Reason, ScanInfo, Status
 from tumorlens.decide.gate import judge_novelty, judge_quality
 from tumorlens.decide.picture import judge_score, picture_score
 from tumorlens.decide.verdict import PASSED, Verdict
@@ -39,6 +39,9 @@ def decide(
        is not sure enough, or where what speaks for a tumor lies at the border of the picture.
     3. Else a tumor or no tumor, by the thresholds; a tumor's label is its most probable kind.
 
+    Where it is only the kind that is doubted in step 2, and "a tumor" is by itself as sure as a
+    kind would have to be, it is a tumor without a label.
+
     Args:
         scan: The slice.
         flags: The faults of its picture.
@@ -66,14 +69,17 @@ def decide(
         return _finding(scan, model, Status.REJECTED, reasons, numbers, likeness.score)
     answer = numbers.answer(model.metadata)
     reasons += tuple(_threshold_doubts(numbers, answer, model.metadata))
-    reasons += tuple(_set_doubts(numbers, answer, model.metadata))
-    reasons += tuple(_sureness_doubts(numbers, answer, model.metadata))
+    of_kind: tuple[Reason, ...] = ()
     if answer is Status.TUMOR:
         shown = model.metadata.classes.index(numbers.tumor_kind)
         share = frame_energy(outputs.heatmap[0], shown)
         reasons += judge_frame(share, model.metadata.decision.frame_energy).reasons
+        of_kind = tuple(_kind_doubts(numbers, model.metadata))
+    if not of_kind:
+        reasons += tuple(_set_doubts(numbers, answer, model.metadata))
+        reasons += tuple(_sureness_doubts(numbers, answer, model.metadata))
     status = Status.UNCERTAIN if reasons else answer
-    return _finding(scan, model, status, reasons, numbers, likeness.score)
+    return _finding(scan, model, status, reasons + of_kind, numbers, likeness.score)
 
 
 def model_info(model: Model) -> ModelInfo:
@@ -218,6 +224,39 @@ def _set_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> l
     return []
 
 
+def _kind_doubts(numbers: _Numbers, metadata: ModelMetadata) -> list[Reason]:
+    """Why the kind of what is a tumor stays open; none where it is sure, or more is doubted.
+
+    The model's limit on a kind is what its answers have to reach to be right often enough. That
+    there is a tumor has to reach it too before this is said by itself: it is then surer than by the
+    limit on a tumor alone, which was chosen for answers whose kind is sure.
+    """
+    rule, kept = metadata.decision.selection, numbers.kept
+    if rule is not None and numbers.tumor_probability < max(rule.tumor, rule.kind):
+        return []
+    if kept is not None and not (kept and set(kept) <= set(metadata.positive)):
+        return []
+    if kept is not None and len(kept) > 1:
+        names = " or ".join(class_words(name, metadata.display) for name in kept)
+        return [_open_kind(f"it can be {names}")]
+    kind = class_words(numbers.tumor_kind, metadata.display)
+    if kept is not None and kept[0] != numbers.tumor_kind:
+        names = class_words(kept[0], metadata.display)
+        return [_open_kind(f"{kind} is the likeliest, but only {names} fits well enough")]
+    if rule is None or numbers.kind_share >= rule.kind:
+        return []
+    text = (
+        f"given a tumor, {kind} has a probability of {percent(numbers.kind_share)}; only from "
+        f"{percent(rule.kind)} up are such answers right often enough ({percent(rule.target)})"
+    )
+    return [_open_kind(text, round(numbers.kind_share, DECIMALS), rule.kind)]
+
+
+def _open_kind(why: str, measure: float | None = None, limit: float | None = None) -> Reason:
+    text = f"the kind of the tumor is not sure enough to be named: {why}"
+    return Reason(code=OPEN_KIND, text=text, measure=measure, limit=limit)
+
+
 def _sureness_doubts(numbers: _Numbers, answer: Status, metadata: ModelMetadata) -> list[Reason]:
     rule = metadata.decision.selection
     if rule is None or answer not in (Status.TUMOR, Status.NO_TUMOR):
@@ -251,7 +290,7 @@ def _finding(
     if numbers is not None:
         rounded = {name: round(value, DECIMALS) for name, value in numbers.probabilities.items()}
         known = {
-            "label": numbers.tumor_kind if status is Status.TUMOR else None,
+            "label": numbers.tumor_kind if status is Status.TUMOR and not reasons else None,
             "tumor_probability": round(numbers.tumor_probability, DECIMALS),
             "probabilities": rounded,
             "prediction_set": numbers.kept or (),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NOTICE = "For research and education only. Not a medical device; not for diagnosis or treatment."
 
+OPEN_KIND = "open_kind"
+"""Code of the reason for which a tumor has no label."""
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 # Every field is always written, so the published schema says that a reader can count on it.
 CONFIG = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
@@ -38,7 +41,7 @@ class Status(StrEnum):
 
 
 class Reason(BaseModel):
-    """Why a Finding is rejected or uncertain.
+    """Why a Finding is rejected or uncertain, or why the kind of a tumor stays open.
 
     Attributes:
         code: A stable name for programs, such as ``blurred``.
@@ -163,7 +166,8 @@ class Finding(BaseModel):
 
     Attributes:
         status: Which of the four kinds of answer this is.
-        label: The most probable tumor class where the status is ``tumor``, else None.
+        label: The most probable tumor class where the status is ``tumor`` and the kind is sure
+            enough to be named, else None.
         tumor_probability: Calibrated probability that the slice shows a tumor; None if rejected
             before the network ran.
         probabilities: Class → calibrated probability, in the model's order.
@@ -172,7 +176,8 @@ class Finding(BaseModel):
         novelty: Distance from the training data, in the model's own unit.
         unlikeness: How little the picture itself looks like a brain MRI, in nats; 0 is most
             ordinary. None where the model's file does not say what one looks like.
-        reasons: Why the answer is rejected or uncertain; empty for the other two.
+        reasons: Why the answer is rejected or uncertain, or why a tumor has no label
+            (``open_kind``); else empty.
         measurements: Size of what is marked, for models that give a mask; None where the answer
             is neither tumor nor no tumor, since then nothing is marked or known to be absent.
         model: Which model answered.
@@ -203,6 +208,11 @@ class Finding(BaseModel):
     notice: str = NOTICE
     evidence_map: HiddenMap | None = Field(default=None, exclude=True, repr=False)
     mask_map: HiddenMap | None = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def kind_is_open(self) -> bool:
+        """Whether there is a tumor whose kind is not sure enough to be named."""
+        return self.status is Status.TUMOR and any(r.code == OPEN_KIND for r in self.reasons)
 
     @property
     def heatmap(self) -> NDArray[np.float32] | None:

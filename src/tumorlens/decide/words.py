@@ -36,9 +36,19 @@ def headline(finding: Finding) -> str:
             return "Uncertain: to be read by a person"
         case Status.NO_TUMOR:
             return "No tumor found in this image"
+        case Status.TUMOR if finding.kind_is_open:
+            return "Tumor found, its kind uncertain"
         case Status.TUMOR:
             kind = class_words(finding.label or "tumor", finding.model.display)
             return "Tumor found" if kind == "tumor" else f"Tumor found: {kind}"
+
+
+def reason_lines(finding: Finding) -> list[str]:
+    """Why the answer is not clearer, a sentence each."""
+    texts = [reason.text for reason in finding.reasons]
+    if finding.status is Status.TUMOR:
+        return [f"{text[:1].upper()}{text[1:]}." for text in texts]
+    return [f"Because {text}." for text in texts]
 
 
 def probability_line(finding: Finding) -> str:

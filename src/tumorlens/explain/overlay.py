@@ -10,7 +10,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.decide.finding import Status
-from tumorlens.decide.words import class_words, headline, probability_line, size_lines
+from tumorlens.decide.words import (
+    class_words,
+    headline,
+    probability_line,
+    reason_lines,
+    size_lines,
+)
 from tumorlens.explain.colour import DEFAULT_OPACITY, blend
 from tumorlens.explain.contour import draw_lesions
 from tumorlens.explain.diameters import Line
@@ -259,7 +265,7 @@ def _answer_lines(finding: Finding) -> list[_Line]:
     lines = [_Line(headline(finding), _STATUS_COLOURS[finding.status], HEADLINE_RATIO)]
     if probability := probability_line(finding):
         lines.append(_Line(probability, _TEXT))
-    lines += [_Line(f"Because {reason.text}", _TEXT) for reason in finding.reasons]
+    lines += [_Line(text, _TEXT) for text in reason_lines(finding)]
     if (size := finding.measurements) is not None:
         lines += [_Line(text, _TEXT) for text in size_lines(size)]
     return lines

@@ -15,7 +15,14 @@ from PIL import Image
 
 from tumorlens._version import __version__
 from tumorlens.decide.finding import NOTICE, Status
-from tumorlens.decide.words import class_words, headline, percent, probability_line, size_lines
+from tumorlens.decide.words import (
+    class_words,
+    headline,
+    percent,
+    probability_line,
+    reason_lines,
+    size_lines,
+)
 from tumorlens.errors import MissingExtra
 from tumorlens.explain.colour import DEFAULT_OPACITY, blend
 from tumorlens.explain.contour import draw_lesions
@@ -236,7 +243,7 @@ def _answer(finding: Finding, paper: _Paper) -> list[Any]:
         parts.append(paper.text(f"{likely}. {_MEANING[finding.status]}"))
     else:
         parts.append(paper.text(_MEANING[finding.status]))
-    parts += [paper.text(f"Because {reason.text}.") for reason in finding.reasons]
+    parts += map(paper.text, reason_lines(finding))
     if finding.prediction_set and finding.status is not Status.REJECTED:
         names = ", ".join(
             class_words(name, finding.model.display) for name in finding.prediction_set

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from tumorlens.data import manifest
+from tumorlens.data.manifest import Entry
 from tumorlens.data.split import split
-from tumorlens.decide.finding import Status
+from tumorlens.decide.finding import OPEN_KIND, Finding, ModelInfo, Reason, ScanInfo, Status
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate import controls, metrics
 from tumorlens.evaluate.evidence import gather as gathering
+from tumorlens.evaluate.evidence.cases import Case, answered
 from tumorlens.evaluate.evidence.checklists import CLAIM, TRIPOD_AI
 from tumorlens.evaluate.evidence.gather import gather
 from tumorlens.evaluate.evidence.pages import pages
@@ -89,6 +91,28 @@ def test_what_is_answered_is_counted(measured):
     assert sum(whole.statuses.values()) == whole.images == 8
     names = {figure.name for figure in whole.figures}
     assert {"share answered", "accuracy of what is answered", "tumors answered no tumor"} <= names
+
+
+def test_a_tumor_of_an_open_kind_is_right_where_there_is_a_tumor(model):
+    def case(label: str) -> Case:
+        entry = Entry(name=label, sha256="", source="drawn", label=label, group=label, fold=1)
+        found = Finding(
+            status=Status.TUMOR,
+            reasons=(Reason(code=OPEN_KIND, text=""),),
+            tumor_probability=0.99,
+            probabilities={"no_tumor": 0.01, "glioma": 0.6, "meningioma": 0.39, "pituitary": 0.0},
+            model=ModelInfo(name="tiny", version="1", sha256="a"),
+            scan=ScanInfo(source=label, sha256="b", format="png", width=1, height=1),
+            elapsed_ms=1.0,
+        )
+        return Case(entry, found, None, None)
+
+    cases = [case(label) for label in ("meningioma", "tumor", "no_tumor", "no_tumor")]
+    figures = {one.name: one.value for one in answered(model.metadata, cases, "drawn").figures}
+    assert figures["share answered"] == 1.0
+    assert figures["share answered tumor, its kind open"] == 1.0
+    assert figures["accuracy of what is answered"] == 0.5
+    assert figures["tumor-free answered tumor"] == 1.0
 
 
 def test_maps_of_the_model_lie_on_tumors_and_those_of_shuffled_weights_are_told(measured):

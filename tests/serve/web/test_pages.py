@@ -179,6 +179,7 @@ class TestReviewedSet:
         ("status", "label", "verdict", "said", "expected"),
         [
             (Status.TUMOR, "glioma", Verdict.AGREE, None, "glioma"),
+            (Status.TUMOR, None, Verdict.AGREE, None, "tumor"),
             (Status.NO_TUMOR, None, Verdict.AGREE, None, "no_tumor"),
             (Status.UNCERTAIN, None, Verdict.AGREE, None, None),
             (Status.REJECTED, None, Verdict.AGREE, None, None),

@@ -105,6 +105,8 @@ def answered(metadata: ModelMetadata, cases: Sequence[Case], on: str) -> Answere
     given = np.array([case.finding.status in (Status.TUMOR, Status.NO_TUMOR) for case in cases])
     groups = np.array([case.entry.group for case in cases])
     figures: list[Metric] = [_mean("share answered", on, given, groups)]
+    open_kind = np.array([case.finding.kind_is_open for case in cases])
+    figures.append(_mean("share answered tumor, its kind open", on, open_kind, groups))
     rejected = np.array([case.finding.status is Status.REJECTED for case in cases])
     figures.append(_mean("share rejected", on, rejected, groups))
     for name, rows in (
@@ -137,7 +139,8 @@ def _right(
 ) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.bool_]]:
     """Whether each answer is right, whether it would be were nothing withheld, and if it is known.
 
-    Kinds count where the image's kind is known; else only tumor against none.
+    Kinds count where the image's kind is known and the answer names one; else only tumor against
+    none.
     """
     truth = truth_of(metadata, [case.entry for case in cases])
     as_answered, anyway = [], []
@@ -153,7 +156,8 @@ def _right(
             anyway.append(would_tumor == bool(tumor))
         else:
             is_tumor = wanted in metadata.positive
-            as_answered.append(finding.label == wanted if is_tumor else not said_tumor)
+            named = finding.label in (wanted, None)
+            as_answered.append(said_tumor and named if is_tumor else not said_tumor)
             anyway.append(likeliest == wanted)
     known = (truth.kind != UNKNOWN) | (truth.tumor != UNKNOWN)
     return (np.array(as_answered, np.bool_), np.array(anyway, np.bool_)), known

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = "reviewed"
 AT_ONCE = 200
-NO_TUMOR = "no_tumor"
+NO_TUMOR, TUMOR = "no_tumor", "tumor"
 COLUMNS = (
     "image", "label", "patient", "verdict", "comment", "answer", "answer_label",
     "tumor_probability", "input", "slice", "sha256", "model", "model_version", "reviewed",
@@ -109,13 +109,13 @@ def label_of(status: Status, label: str | None, said: Feedback) -> str | None:
 
     Args:
         status: The answer.
-        label: Its kind of tumor.
+        label: Its kind of tumor, where it was named.
         said: The reader's word.
     """
     if said.verdict is Verdict.OTHER_LABEL:
         return said.label
     if said.verdict is Verdict.AGREE:
-        return {Status.TUMOR: label, Status.NO_TUMOR: NO_TUMOR}.get(status)
+        return {Status.TUMOR: label or TUMOR, Status.NO_TUMOR: NO_TUMOR}.get(status)
     return None
 
 

@@ -91,7 +91,7 @@ class AnswerView:
         meaning: What it means.
         possible: The kinds that cannot be ruled out.
         coverage: For how many of a hundred images the right one is among them; None if unknown.
-        reasons: Why it is uncertain or rejected.
+        reasons: Why it is uncertain or rejected, or the kind of a tumor open.
         size: What is marked.
         bars: The probabilities of all classes; empty where they mean nothing.
         facts: (name, value) of the scan, the model and the run.

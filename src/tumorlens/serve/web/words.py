@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tumorlens.decide.finding import Status
+from tumorlens.decide.finding import OPEN_KIND, Status
 from tumorlens.decide.words import class_words, percent
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Words:
                 return gettext("Uncertain: to be read by a person")
             case Status.NO_TUMOR:
                 return gettext("No tumor found in this image")
+            case Status.TUMOR if finding.kind_is_open:
+                return gettext("Tumor found, its kind uncertain")
             case Status.TUMOR:
                 return self._found(finding)
 
@@ -132,7 +134,7 @@ class Words:
         return [self.kind(name, finding.model.display) for name in finding.prediction_set]
 
     def reasons(self, finding: Finding) -> list[str]:
-        """Why the answer is rejected or uncertain, a sentence each."""
+        """Why the answer is not clearer, a sentence each."""
         return [self._reason(one, finding) for one in finding.reasons]
 
     def size(self, finding: Finding) -> list[str]:
@@ -234,6 +236,7 @@ def _reason_texts(words: Words) -> dict[str, str]:
         "several_classes": gettext("It can be %(kinds)s"),
         "no_class": gettext("No kind that the model knows fits well enough"),
         "unsure": gettext("The likeliest answer is not sure enough to be given") + compared,
+        OPEN_KIND: gettext("The kind of the tumor is not sure enough to be named"),
         "contradiction": gettext(
             "The likeliest answer is not the one that fits well enough (%(kinds)s)"
         ),
