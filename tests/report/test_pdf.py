@@ -60,6 +60,15 @@ def test_what_the_bundled_model_tells_fits_on_the_page_whatever_the_answer(model
         assert len(document) == 1
 
 
+def test_figures_on_sets_that_were_never_seen_are_told_before_flattering_ones(model):
+    known = load_model().metadata
+    told = sheet(model)
+    _, (text,) = opened(pdf_report([told], model=known))
+    unseen = {metric.on for metric in known.metrics if "never seen" in metric.on}
+    assert unseen
+    assert all(on in text for on in unseen)
+
+
 def test_the_slice_and_its_overlay_are_on_it(model):
     """Drawn: grey where the slice is, and in colour where the evidence is."""
     document, _ = opened(pdf_report([sheet(model)], model=model.metadata))

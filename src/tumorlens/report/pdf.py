@@ -49,6 +49,8 @@ LARGEST_PICTURE, SMALLEST_PICTURE = 1024, 512
 LEGEND_STEPS, LEGEND_ROWS, LEGEND_GREY = 256, 8, 0.35
 # The figures of a model that fit beside the rest; its card has all of them.
 MOST_METRICS = 4
+# How a model file names a set that nothing of was learnt from.
+NEVER_SEEN = "never seen"
 SHOWN_DIGITS = 16
 
 LIMITS = (
@@ -385,10 +387,12 @@ def _model_facts(finding: Finding, model: ModelMetadata | None) -> list[tuple[st
 
 
 def _chosen(metrics: Sequence[Metric]) -> list[Metric]:
-    """The first figure of each set, sets that the model has never seen included, then others."""
+    """The first figure, the first of each set that was never seen, of other sets, and others."""
     firsts = list({metric.on: metric for metric in reversed(metrics)}.values())[::-1]
     others = [metric for metric in metrics if metric not in firsts]
-    return [*firsts, *others][:MOST_METRICS]
+    unseen = [metric for metric in firsts[1:] if NEVER_SEEN in metric.on]
+    seen = [metric for metric in firsts[1:] if metric not in unseen]
+    return [*firsts[:1], *unseen, *seen, *others][:MOST_METRICS]
 
 
 def _metric_words(metric: Metric) -> str:
