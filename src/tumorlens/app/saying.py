@@ -29,7 +29,7 @@ _HUNDRED = 100
 def pooled_words(case: Case) -> str:
     """How the answer for a series came of those for its slices."""
     told = case.pooling
-    return POOLED if told == POOLING else f"{told[0].upper()}{told[1:]}."
+    return POOLED if told == POOLING else f"For a series, {told}."
 
 
 def meaning(tumor_probability: float) -> str:
