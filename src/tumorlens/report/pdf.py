@@ -42,6 +42,8 @@ PART = 2.5
 # Pictures are as large as the words of their page leave room for.
 PICTURE_SIDE, SMALLEST_PICTURE_SIDE = 76.0, 46.0
 GAP = 8.0
+# Captions and the colours' legend take so much of the height.
+AROUND_PICTURES = 12.5
 # Room for the page's number and the notice below everything.
 FOOT = 5.0
 # A picture of this many pixels is sharp at its size in print (about 300 dots an inch).
@@ -49,6 +51,8 @@ LARGEST_PICTURE, SMALLEST_PICTURE = 1024, 512
 LEGEND_STEPS, LEGEND_ROWS, LEGEND_GREY = 256, 8, 0.35
 # The figures of a model that fit beside the rest; its card has all of them.
 MOST_METRICS = 4
+# How hard pictures are packed on their way into the file, which packs them anew.
+QUICK = 1
 # How a model file names a set that nothing of was learnt from.
 NEVER_SEEN = "never seen"
 SHOWN_DIGITS = 16
@@ -197,12 +201,15 @@ class _Paper:
 
         width = self.width * self.mm
         taken = sum(part.wrap(width, float(A4[1]))[1] for part in story)
-        return (float(A4[1]) - taken) / self.mm - 2 * MARGIN - FOOT
+        return float((A4[1] - taken) / self.mm - 2 * MARGIN - FOOT)
 
     def printed(self, story: list[Any]) -> bytes:
+        from reportlab import rl_config
         from reportlab.lib.pagesizes import A4
         from reportlab.platypus import SimpleDocTemplate
 
+        # As they are: in letters alone they would be a quarter larger, and take long to write.
+        rl_config.useA85 = 0
         stream = BytesIO()
         # The frame in which the story flows has an edge of its own.
         margin = MARGIN * self.mm - FRAME_EDGE
@@ -236,12 +243,10 @@ def _page(sheet: Sheet, model: ModelMetadata | None, paper: _Paper) -> list[Any]
     finding = sheet.finding
     above = [paper.notice(), paper.space(4), *_answer(finding, paper), paper.space(3)]
     below = [paper.space(1), *_details(sheet, model, paper)]
-    pictures = _pictures(sheet, paper, PICTURE_SIDE)
-    if (spare := paper.spare([*above, pictures, *below])) < 0:
-        longer = max(finding.scan.width, finding.scan.height) / finding.scan.height
-        side = max(SMALLEST_PICTURE_SIDE, math.floor(PICTURE_SIDE + spare * longer))
-        pictures = _pictures(sheet, paper, side)
-    return [*above, pictures, *below]
+    longer = max(finding.scan.width, finding.scan.height) / finding.scan.height
+    room = math.floor((paper.spare([*above, *below]) - AROUND_PICTURES) * longer)
+    side = min(PICTURE_SIDE, max(SMALLEST_PICTURE_SIDE, room))
+    return [*above, _pictures(sheet, paper, side), *below]
 
 
 def _details(sheet: Sheet, model: ModelMetadata | None, paper: _Paper) -> list[Any]:
@@ -313,7 +318,7 @@ def _flowable(picture: Image.Image, paper: _Paper, side: float) -> Any:
     picture = _at_print_size(picture)
     scale = side * paper.mm / max(picture.size)
     stream = BytesIO()
-    picture.save(stream, "PNG")
+    picture.save(stream, "PNG", compress_level=QUICK)
     stream.seek(0)
     return Flowable(stream, picture.width * scale, picture.height * scale, hAlign="LEFT")
 
@@ -324,7 +329,7 @@ def _legend(paper: _Paper, side: float) -> list[Any]:
     steps = np.tile(np.linspace(0, 1, LEGEND_STEPS, dtype=np.float32), (LEGEND_ROWS, 1))
     bar = Image.fromarray(blend(np.full_like(steps, LEGEND_GREY), steps, DEFAULT_OPACITY))
     stream = BytesIO()
-    bar.save(stream, "PNG")
+    bar.save(stream, "PNG", compress_level=QUICK)
     stream.seek(0)
     words = paper.text("no evidence (grey) to strong evidence (yellow)", size=7.5)
     width = side * paper.mm
