@@ -225,6 +225,11 @@ function showTable(isShown) {
   if (isShown) page.rows.replaceChildren(...lines.map(drawLine));
 }
 
+/** Lead the reader to what was asked for, where it stands below the list. */
+function lead(to) {
+  if (matchMedia("(max-width: 60rem)").matches) to.scrollIntoView({ block: "start" });
+}
+
 async function csv() {
   const body = JSON.stringify(lines.map((line) => line.finding ?? line));
   const response = await ask(`${base}/table.csv`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
@@ -279,7 +284,7 @@ page.list.addEventListener("click", ({ target }) => {
   if (!button) return;
   showTable(false);
   open(stacks.get(button.dataset.key));
-  if (matchMedia("(max-width: 60rem)").matches) page.words.scrollIntoView({ block: "start" });
+  lead(page.words);
 });
 page.rows.addEventListener("click", ({ target }) => {
   const id = target.dataset.open;
@@ -297,7 +302,10 @@ document.addEventListener("click", ({ target }) => {
   else if (what === "clear-all") clearAll();
   else if (what === "stop") for (const item of sender.stop()) fail(item, tr("stopped"), true);
 });
-viewTable.addEventListener("click", () => showTable(page.table.hidden));
+viewTable.addEventListener("click", () => {
+  showTable(page.table.hidden);
+  if (!page.table.hidden) lead(page.table);
+});
 serve(page.details, (id, what) => {
   forget(id);
   if (what !== "deleted") {
