@@ -7,7 +7,7 @@ import pypdfium2
 import pytest
 
 from tumorlens import analyze_one
-from tumorlens.decide.finding import NOTICE
+from tumorlens.decide.finding import NOTICE, Reason
 from tumorlens.model.registry import load_model
 from tumorlens.report.pdf import Sheet, pdf_report
 from tumorlens.scan import Source, draw_phantom
@@ -47,6 +47,26 @@ def test_a_finding_is_one_page_with_answer_model_limits_and_notice(model):
         assert words.casefold() in text.casefold(), words
     assert NOTICE.casefold() in text.casefold()
     assert "normal" not in text.casefold()
+
+
+def test_what_the_bundled_model_tells_fits_on_the_page_whatever_the_answer(model):
+    """A line or two on a sheet of its own is what a reader's printer would give."""
+    known = load_model().metadata
+    told = sheet(model)
+    doubts = [Reason(code="unsure", text="the likeliest answer is not sure enough")] * 4
+    for reasons in ([], doubts):
+        finding = told.finding.model_copy(update={"reasons": reasons})
+        document, _ = opened(pdf_report([Sheet(finding, told.pixels, NOW)], model=known))
+        assert len(document) == 1
+
+
+def test_figures_on_sets_that_were_never_seen_are_told_before_flattering_ones(model):
+    known = load_model().metadata
+    told = sheet(model)
+    _, (text,) = opened(pdf_report([told], model=known))
+    unseen = {metric.on for metric in known.metrics if "never seen" in metric.on}
+    assert unseen
+    assert all(on in text for on in unseen)
 
 
 def test_the_slice_and_its_overlay_are_on_it(model):

@@ -1,9 +1,12 @@
 """If these fail, a finding of the history is not found, is another's, or is kept too long."""
 
+import numpy as np
 import pytest
 
+from tests.scan.conftest import drawn_bytes, nifti
 from tests.serve.conftest import API, png
 from tests.serve.test_analyse import send
+from tumorlens.serve.engine import KEPT_AT_ONCE
 from tumorlens.serve.people import Role, User, current_user
 
 
@@ -147,3 +150,14 @@ def test_every_use_of_a_finding_reaches_the_audit_log(three):
         ("local", "list", "", True),
         ("local", "delete", first, True),
     ]
+
+
+def test_the_slices_of_a_volume_stay_together_and_are_found_by_their_series(keeping):
+    """More of them than are written to the history at once."""
+    head = nifti(np.stack([drawn_bytes(seed=seed) for seed in range(20)], axis=-1))
+    sent = send(keeping, head, name="head.nii", plane="axial").json()["findings"]
+    assert len(sent) > KEPT_AT_ONCE
+    ids = [one["id"] for one in sent]
+    assert listed(keeping) == ids
+    assert listed(keeping, series=sent[0]["finding"]["scan"]["series"]) == ids
+    assert listed(keeping, series="another\0") == []

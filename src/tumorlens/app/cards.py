@@ -85,7 +85,7 @@ def case_card(case: Case, metadata: ModelMetadata) -> str:
     """The answer for a series or volume in words, and how it comes about."""
     parts = [_paragraph(saying.case_headline(case, metadata), "tl-head")]
     if case.tumor_probability is not None:
-        figure = f"Highest tumor probability {percent(case.tumor_probability)}"
+        figure = f"Tumor probability of the whole {percent(case.tumor_probability)}"
         parts.append(_paragraph(figure, "tl-figure"))
     counts = case.counts
     others = {
@@ -96,7 +96,7 @@ def case_card(case: Case, metadata: ModelMetadata) -> str:
     }
     found = ", ".join(f"{counts[one]} {words}" for one, words in others.items() if counts[one])
     parts.append(_paragraph(f"Slices: {found}."))
-    parts.append(_paragraph(saying.POOLED, "tl-small"))
+    parts.append(_paragraph(saying.pooled_words(case), "tl-small"))
     return _card(_STATUS_CLASS[case.status], parts)
 
 

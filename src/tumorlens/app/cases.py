@@ -92,6 +92,11 @@ class Case:
         return pool(self.findings).tumor_probability
 
     @property
+    def pooling(self) -> str:
+        """How the whole came of its slices, by the rule of the model that answered."""
+        return pool(self.findings).pooling
+
+    @property
     def name(self) -> str:
         """What the visitor called it, with the number of its slices where there are several."""
         first = self.slices[0].finding.scan.source

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tumorlens.decide.finding import Status
+from tumorlens.decide.study import POOLING
 from tumorlens.decide.words import class_words, percent
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ POOLED = (
 # How evaluations name sets of which a model saw nothing in training, and its skill on them.
 NEVER_SEEN, SKILL = "never seen", "tumor AUROC"
 _HUNDRED = 100
+
+
+def pooled_words(case: Case) -> str:
+    """How the answer for a series came of those for its slices."""
+    told = case.pooling
+    return POOLED if told == POOLING else f"For a series, {told}."
 
 
 def meaning(tumor_probability: float) -> str:
@@ -86,7 +93,7 @@ def case_headline(case: Case, metadata: ModelMetadata) -> str:
             named = "" if kind == "tumor" else f": {kind}"
             return f"Tumor found in {counts[Status.TUMOR]} of {total} slices{named}"
         case Status.UNCERTAIN:
-            return f"Uncertain: {counts[Status.UNCERTAIN]} of {total} slices to be read by a person"
+            return f"Uncertain: {total} slices to be read by a person"
         case Status.NO_TUMOR:
             return f"No tumor found in {counts[Status.NO_TUMOR]} of {total} slices"
         case Status.REJECTED:

@@ -6,6 +6,7 @@ and white printer would lose.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -45,13 +46,22 @@ MARGIN = 16.0
 FRAME_EDGE = 6.0
 # Room between the parts of a page.
 PART = 2.5
-PICTURE_SIDE = 76.0
+# Pictures are as large as the words of their page leave room for.
+PICTURE_SIDE, SMALLEST_PICTURE_SIDE = 76.0, 46.0
 GAP = 8.0
+# Captions and the colours' legend take so much of the height.
+AROUND_PICTURES = 12.5
+# Room for the page's number and the notice below everything.
+FOOT = 5.0
 # A picture of this many pixels is sharp at its size in print (about 300 dots an inch).
 LARGEST_PICTURE, SMALLEST_PICTURE = 1024, 512
 LEGEND_STEPS, LEGEND_ROWS, LEGEND_GREY = 256, 8, 0.35
 # The figures of a model that fit beside the rest; its card has all of them.
 MOST_METRICS = 4
+# How hard pictures are packed on their way into the file, which packs them anew.
+QUICK = 1
+# How a model file names a set that nothing of was learnt from.
+NEVER_SEEN = "never seen"
 SHOWN_DIGITS = 16
 
 LIMITS = (
@@ -192,10 +202,21 @@ class _Paper:
 
         return float(A4[0]) / self.mm - 2 * MARGIN
 
+    def spare(self, story: Sequence[Any]) -> float:
+        """Room in mm that parts leave on their page; negative where they need another one."""
+        from reportlab.lib.pagesizes import A4
+
+        width = self.width * self.mm
+        taken = sum(part.wrap(width, float(A4[1]))[1] for part in story)
+        return float((A4[1] - taken) / self.mm - 2 * MARGIN - FOOT)
+
     def printed(self, story: list[Any]) -> bytes:
+        from reportlab import rl_config
         from reportlab.lib.pagesizes import A4
         from reportlab.platypus import SimpleDocTemplate
 
+        # As they are: in letters alone they would be a quarter larger, and take long to write.
+        rl_config.useA85 = 0
         stream = BytesIO()
         # The frame in which the story flows has an edge of its own.
         margin = MARGIN * self.mm - FRAME_EDGE
@@ -205,7 +226,7 @@ class _Paper:
             leftMargin=margin,
             rightMargin=margin,
             topMargin=margin,
-            bottomMargin=margin + 5 * self.mm,
+            bottomMargin=margin + FOOT * self.mm,
             title="TumorLens report",
             author=f"TumorLens {__version__}",
             subject=NOTICE,
@@ -227,8 +248,17 @@ class _Paper:
 
 def _page(sheet: Sheet, model: ModelMetadata | None, paper: _Paper) -> list[Any]:
     finding = sheet.finding
-    parts = [paper.notice(), paper.space(4), *_answer(finding, paper), paper.space(3)]
-    parts += [_pictures(sheet, paper), paper.space(1)]
+    above = [paper.notice(), paper.space(4), *_answer(finding, paper), paper.space(3)]
+    below = [paper.space(1), *_details(sheet, model, paper)]
+    longer = max(finding.scan.width, finding.scan.height) / finding.scan.height
+    room = math.floor((paper.spare([*above, *below]) - AROUND_PICTURES) * longer)
+    side = min(PICTURE_SIDE, max(SMALLEST_PICTURE_SIDE, room))
+    return [*above, _pictures(sheet, paper, side), *below]
+
+
+def _details(sheet: Sheet, model: ModelMetadata | None, paper: _Paper) -> list[Any]:
+    finding = sheet.finding
+    parts: list[Any] = []
     if finding.probabilities and finding.status is not Status.REJECTED:
         parts += [*paper.part("Probabilities"), _probabilities(finding, paper)]
     parts += [*paper.part("Image"), _facts(_image_facts(sheet), paper)]
@@ -254,18 +284,18 @@ def _answer(finding: Finding, paper: _Paper) -> list[Any]:
     return parts
 
 
-def _pictures(sheet: Sheet, paper: _Paper) -> Any:
-    """The slice, and beside it the slice with its evidence and outlines."""
+def _pictures(sheet: Sheet, paper: _Paper, side: float) -> Any:
+    """The slice, and beside it the slice with its evidence and outlines, of a side in mm."""
     finding = sheet.finding
     plain = Image.fromarray(np.rint(sheet.pixels * 255).astype(np.uint8))
-    columns = [[paper.text("The image as it was read", size=8.5), _flowable(plain, paper)]]
+    columns = [[paper.text("The image as it was read", size=8.5), _flowable(plain, paper, side)]]
     if finding.heatmap_class is not None:
         shown = class_words(finding.heatmap_class, finding.model.display)
         caption = paper.text(f"Evidence for {shown}", size=8.5)
-        columns.append([caption, _flowable(_evidence(sheet), paper), *_legend(paper)])
+        columns.append([caption, _flowable(_evidence(sheet), paper, side), *_legend(paper, side)])
     else:
         columns.append([paper.space(1)])
-    return paper.table([columns], [PICTURE_SIDE + GAP, PICTURE_SIDE + GAP])
+    return paper.table([columns], [side + GAP, side + GAP])
 
 
 def _evidence(sheet: Sheet) -> Image.Image:
@@ -289,28 +319,28 @@ def _at_print_size(picture: Image.Image) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _flowable(picture: Image.Image, paper: _Paper) -> Any:
+def _flowable(picture: Image.Image, paper: _Paper, side: float) -> Any:
     from reportlab.platypus import Image as Flowable
 
     picture = _at_print_size(picture)
-    scale = PICTURE_SIDE * paper.mm / max(picture.size)
+    scale = side * paper.mm / max(picture.size)
     stream = BytesIO()
-    picture.save(stream, "PNG")
+    picture.save(stream, "PNG", compress_level=QUICK)
     stream.seek(0)
     return Flowable(stream, picture.width * scale, picture.height * scale, hAlign="LEFT")
 
 
-def _legend(paper: _Paper) -> list[Any]:
+def _legend(paper: _Paper, side: float) -> list[Any]:
     from reportlab.platypus import Image as Flowable
 
     steps = np.tile(np.linspace(0, 1, LEGEND_STEPS, dtype=np.float32), (LEGEND_ROWS, 1))
     bar = Image.fromarray(blend(np.full_like(steps, LEGEND_GREY), steps, DEFAULT_OPACITY))
     stream = BytesIO()
-    bar.save(stream, "PNG")
+    bar.save(stream, "PNG", compress_level=QUICK)
     stream.seek(0)
-    side = PICTURE_SIDE * paper.mm
     words = paper.text("no evidence (grey) to strong evidence (yellow)", size=7.5)
-    return [paper.space(1), Flowable(stream, side, 2.5 * paper.mm, hAlign="LEFT"), words]
+    width = side * paper.mm
+    return [paper.space(1), Flowable(stream, width, 2.5 * paper.mm, hAlign="LEFT"), words]
 
 
 def _probabilities(finding: Finding, paper: _Paper) -> Any:
@@ -369,10 +399,12 @@ def _model_facts(finding: Finding, model: ModelMetadata | None) -> list[tuple[st
 
 
 def _chosen(metrics: Sequence[Metric]) -> list[Metric]:
-    """The first figure of each set, sets that the model has never seen included, then others."""
+    """The first figure, the first of each set that was never seen, of other sets, and others."""
     firsts = list({metric.on: metric for metric in reversed(metrics)}.values())[::-1]
     others = [metric for metric in metrics if metric not in firsts]
-    return [*firsts, *others][:MOST_METRICS]
+    unseen = [metric for metric in firsts[1:] if NEVER_SEEN in metric.on]
+    seen = [metric for metric in firsts[1:] if metric not in unseen]
+    return [*firsts[:1], *unseen, *seen, *others][:MOST_METRICS]
 
 
 def _metric_words(metric: Metric) -> str:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tumorlens.analysis import HEAVY_BYTES, answer_found
@@ -213,16 +214,17 @@ class Engine:
             plane=Plane(job.sending.plane),
             workers=1,
         )
+        created = datetime.now(UTC)
         for chunk in _chunks(answers):
-            self._keep(chunk, job)
+            self._keep(chunk, job, created)
 
-    def _keep(self, answers: list[Answer], job: _Job) -> None:
+    def _keep(self, answers: list[Answer], job: _Job, created: datetime) -> None:
         answered = [
             (one.outcome, one.scan)
             for one in answers
             if one.scan is not None and not isinstance(one.outcome, ScanError)
         ]
-        for kept in self._keeper.keep(answered, job.sending):
+        for kept in self._keeper.keep(answered, job.sending, created):
             job.take(kept)
         for one in answers:
             if isinstance(one.outcome, ScanError):  # always the last of a file

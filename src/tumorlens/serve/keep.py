@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from tumorlens.serve.records import NewFinding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from tumorlens.scan import Scan
     from tumorlens.serve.people import User
@@ -109,19 +109,25 @@ class Keeper:
         self.store = store
         self.recent = Recent(settings.cache_bytes, settings.cache_seconds)
 
-    def keep(self, answered: Sequence[tuple[Finding, Scan]], sending: Sending) -> list[Kept]:
+    def keep(
+        self, answered: Sequence[tuple[Finding, Scan]], sending: Sending, created: datetime
+    ) -> list[Kept]:
         """Keep slices of one file. With a history they are on the disk when this returns.
+
+        Args:
+            answered: The slices, or some of them.
+            sending: What is common to the files of their request.
+            created: When the file was answered: its slices stay together in a list by time.
 
         Raises:
             StoreError: The history cannot keep them.
         """
-        now = datetime.now(UTC)
         fresh = [
             Kept(
                 new_id(),
                 sending.owner,
                 sending.batch,
-                now,
+                created,
                 Picture(finding, grey_levels(scan.pixels)),
             )
             for finding, scan in answered
@@ -129,7 +135,7 @@ class Keeper:
         if self.store is not None:
             side, days = self._settings.thumbnail_side, self._settings.history_days
             rows = [_row(kept, sending, side) for kept in fresh]
-            stored = self.store.keep(rows, days=days)
+            stored = self.store.keep(rows, days=days, created=created)
             fresh = [_merged(kept, row) for kept, row in zip(fresh, stored, strict=True)]
         return [self._remembered(kept, sending) for kept in fresh]
 
@@ -212,6 +218,7 @@ def _row(kept: Kept, sending: Sending, side: int) -> NewFinding:
         frame=finding.scan.frame,
         frame_count=finding.scan.frame_count,
         plane=sending.plane,
+        series=finding.scan.series,
         model_name=finding.model.name,
         model_sha256=finding.model.sha256,
         status=finding.status.value,

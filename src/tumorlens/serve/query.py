@@ -37,6 +37,7 @@ class Query:
         model: Name of the model that answered.
         batch: Came in this request.
         sha256: Of this file.
+        series: Of this series or volume.
         reviewed: Whether a reader has said something of it.
         since: Answered at or after this time.
         until: Answered before this time.
@@ -52,6 +53,7 @@ class Query:
     model: str | None = None
     batch: str | None = None
     sha256: str | None = None
+    series: str | None = None
     reviewed: bool | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -31,6 +31,7 @@ class NewFinding:
         frame: Index of the slice in the file.
         frame_count: Slices of the file.
         plane: Along which slices were cut, as it was asked for.
+        series: Equal for the slices of one series or volume, or None.
         model_name: Which model answered.
         model_sha256: SHA-256 of its file.
         status: The answer.
@@ -48,6 +49,7 @@ class NewFinding:
     frame: int
     frame_count: int
     plane: str
+    series: str | None
     model_name: str
     model_sha256: str
     status: str

@@ -19,9 +19,9 @@ _IDS = (f"{number:032x}" for number in itertools.count(1))
 def new(sha256: str = "a", **changes) -> NewFinding:
     fields = {
         "id": next(_IDS), "owner": "", "batch": "b", "name": "scan.png", "sha256": sha256,
-        "frame": 0, "frame_count": 1, "plane": "auto", "model_name": "tiny", "model_sha256": "m",
-        "status": "tumor", "label": "glioma", "tumor_probability": 0.9, "document": "{}",
-        "picture": b"\x00\xff",
+        "frame": 0, "frame_count": 1, "plane": "auto", "series": None, "model_name": "tiny",
+        "model_sha256": "m", "status": "tumor", "label": "glioma", "tumor_probability": 0.9,
+        "document": "{}", "picture": b"\x00\xff",
     }  # fmt: skip
     return NewFinding(**(fields | changes))
 
@@ -166,6 +166,24 @@ def test_the_file_is_for_its_owner_alone(tmp_path):
     Store(f"sqlite:///{tmp_path / 'folder' / 'x.sqlite3'}").close()
     for path in ((tmp_path / "folder"), *(tmp_path / "folder").iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_findings_of_before_are_found_by_their_series_too(database_url):
+    from alembic import command
+    from sqlalchemy import text
+
+    from tumorlens.serve.store.database import _alembic
+
+    store = Store(database_url)
+    document = '{"scan": {"series": "s1"}}'
+    (kept, _) = store.keep([new(document=document), new("b", document='{"scan": {}}')], days=1)
+    with store.database.writing() as connection:
+        command.downgrade(_alembic(connection), "0002")
+        columns = list(connection.execute(text("SELECT * FROM findings")).keys())
+        assert "series" not in columns
+    store.database.upgrade()
+    assert [one.id for one in store.find(Query(series="s1")).items] == [kept.id]
+    store.close()
 
 
 def test_the_migrations_make_the_tables_of_the_schema(database_url):

@@ -17,14 +17,14 @@ SPACING = 0.5
 SERIOUS = ("serious", "critical")
 
 
-def series(count=4):
+def series(count=4, number_of_series="1.2.3.4"):
     """DICOM slices of one series, in another order than that of their places."""
     return [
         (
             f"IM{number}.dcm",
             dicom(
                 drawn_bytes(seed=number),
-                SeriesInstanceUID="1.2.3.4",
+                SeriesInstanceUID=number_of_series,
                 PixelSpacing=[SPACING, SPACING],
                 ImagePositionPatient=[0, 0, count - number],
                 ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
@@ -123,6 +123,19 @@ def test_a_series_is_one_stack_in_the_order_of_its_places_and_measured_in_mm(vis
             expect(page.locator("[data-words] .file")).to_have_text(name)
             places.append(stage.bounding_box()["y"])
         assert places[1] == places[2]
+
+
+def test_a_long_series_is_whole_on_the_page_of_each_of_its_findings(visit):
+    """It is sent in several requests, and is one series for all that."""
+    count = 26
+    with visit() as seen:
+        seen.open()
+        seen.send(*series(count, "1.2.3.5"))
+        expect(seen.page.locator("[data-place]")).to_have_text(re.compile(f"/ {count}$"))
+        seen.page.get_by_role("link", name="Page of this finding").click()
+        expect(seen.page.locator("[data-place]")).to_have_text(re.compile(f"/ {count}$"))
+        whole = seen.page.locator("[data-whole] .file")
+        expect(whole).to_have_text(f"The whole series, {count} slices")
 
 
 def test_files_can_be_dropped_and_pasted(visit):
@@ -276,6 +289,10 @@ def test_nobody_is_shut_out_on_a_phone_in_the_dark(visit):
         seen.send(("scan.png", png()))
         seen.shown()
         told += check(seen, "answer")
+        seen.page.get_by_role("button", name="Table").click()
+        expect(seen.page.locator("[data-rows] tr")).to_be_in_viewport()
+        told += check(seen, "table")
+        seen.page.get_by_role("button", name="Back to the pictures").click()
         seen.page.get_by_role("link", name="Page of this finding").click()
         seen.shown()
         seen.page.get_by_role("button", name="Keys").click()

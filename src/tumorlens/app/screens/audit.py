@@ -151,7 +151,9 @@ def _tables(report: AuditReport) -> dict[str, pd.DataFrame]:
         for c in report.copy_counts
     ]
     leaks = [(x.split, x.against, x.images, x.same, x.near) for x in report.leaks]
-    controls = [(c.name, f"{c.accuracy:.1%}", f"{c.chance:.1%}", c.images) for c in report.controls]
+    controls = [
+        (c.name, c.on, f"{c.accuracy:.1%}", f"{c.chance:.1%}", c.images) for c in report.controls
+    ]
     suspects = [(s.image, s.label, s.suggested, f"{s.confidence:.2f}") for s in report.suspects]
     problems = [(p.image, p.kind.value, p.detail) for p in report.problems]
     return {
@@ -162,7 +164,7 @@ def _tables(report: AuditReport) -> dict[str, pd.DataFrame]:
         ),
         "Leaks": _frame(leaks, "images of", "with a copy in", "images", "same picture", "or near"),
         "What knows nothing of tumors scores": _frame(
-            controls, "control", "accuracy", "largest class", "images"
+            controls, "control", "on", "accuracy", "largest class", "images"
         ),
         "Labels that look wrong": _frame(suspects, "image", "label", "suggested", "confidence"),
         "Problems": _frame(problems, "image", "problem", "detail"),

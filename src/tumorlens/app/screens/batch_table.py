@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from tumorlens.app.saying import POOLED
+from tumorlens.app.saying import pooled_words
 from tumorlens.decide.words import class_words, percent
 from tumorlens.report.csv_rows import csv_header, csv_row
 from tumorlens.report.json_lines import json_line
@@ -81,8 +81,8 @@ def _summary(batch: Batch) -> str:
     parts = [f"{count} {STATUS_WORDS[one]}" for one, count in counts.items() if count]
     if batch.errors:
         parts.append(f"{len(batch.errors)} {NOT_ANSWERED}")
-    several = any(len(case.slices) > 1 for case in batch.cases)
-    return f"{', '.join(parts)}. {POOLED if several else ''}"
+    several = (pooled_words(case) for case in batch.cases if len(case.slices) > 1)
+    return f"{', '.join(parts)}. {next(several, '')}"
 
 
 def _table(results: dict[str, Batch], chosen: list[Choice]) -> pd.DataFrame:

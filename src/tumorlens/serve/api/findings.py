@@ -35,6 +35,9 @@ def asked(
     model: Text = None,
     batch: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
     sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
+    series: Annotated[
+        str | None, Query(max_length=64, description="Of this series or volume, as its scan says.")
+    ] = None,
     reviewed: Annotated[
         bool | None, Query(description="Whether a reader has said something of it.")
     ] = None,
@@ -53,6 +56,7 @@ def asked(
         model=None if model is None else _storable(model),
         batch=batch,
         sha256=sha256,
+        series=None if series is None else _storable(series),
         reviewed=reviewed,
         since=since,
         until=until,

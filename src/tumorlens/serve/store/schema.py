@@ -52,6 +52,7 @@ class FindingRow(Base):
         Index("ix_findings_owner_created", "owner", "created_ms"),
         Index("ix_findings_expires", "expires_ms"),
         Index("ix_findings_batch", "batch"),
+        Index("ix_findings_series", "series"),
     )
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
@@ -64,6 +65,7 @@ class FindingRow(Base):
     frame: Mapped[int] = mapped_column(Integer)
     frame_count: Mapped[int] = mapped_column(Integer)
     plane: Mapped[str] = mapped_column(String(16))
+    series: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
     model_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     model_sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
     status: Mapped[str] = mapped_column(String(16))

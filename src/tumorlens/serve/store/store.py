@@ -44,7 +44,9 @@ class Store:
         self.database = Database(url)
         self.database.upgrade()
 
-    def keep(self, new: Sequence[NewFinding], *, days: float) -> list[StoredFinding]:
+    def keep(
+        self, new: Sequence[NewFinding], *, days: float, created: datetime | None = None
+    ) -> list[StoredFinding]:
         """Keep findings: when this returns they are on the disk, each once.
 
         A slice that its owner has kept already stays as it was, under its first identifier.
@@ -52,6 +54,7 @@ class Store:
         Args:
             new: The findings of one file, or some of them.
             days: After how many days they are purged.
+            created: When they were answered, equal for all of one file; now if None.
 
         Returns:
             What is kept now, in the order of `new`.
@@ -62,7 +65,8 @@ class Store:
         if not new:
             return []
         now = datetime.now(UTC)
-        times = {"created_ms": to_ms(now), "expires_ms": to_ms(now + timedelta(days=days))}
+        created = created or now
+        times = {"created_ms": to_ms(created), "expires_ms": to_ms(created + timedelta(days=days))}
         rows = [_row_of(one) | times for one in new]
         with self.database.writing() as connection:
             # What has expired and is not purged yet is answered anew.
@@ -183,6 +187,7 @@ def _filtered(wanted: Select[Any], query: Query) -> Select[Any]:
         (FindingRow.model_name, query.model),
         (FindingRow.batch, query.batch),
         (FindingRow.sha256, query.sha256),
+        (FindingRow.series, query.series),
     ):
         if value is not None:
             conditions.append(column == value)
@@ -226,6 +231,7 @@ def _row_of(new: NewFinding) -> dict[str, Any]:
         "frame": new.frame,
         "frame_count": new.frame_count,
         "plane": new.plane,
+        "series": new.series,
         "model_name": new.model_name[:NAME_LENGTH],
         "model_sha256": new.model_sha256,
         "status": new.status,

@@ -9,7 +9,7 @@ import { Viewer } from "./viewer.js";
 
 const SCROLL_PAUSE_MS = 60; // slices that are only passed by are not asked for
 const WHOLE_PAUSE_MS = 250; // slices of a series come fast: its answer waits for the last
-const MOST_PAGES = 100; // of a PDF, as the service draws it
+const MOST_PAGES = 100; // of a PDF, as the service draws it; more become several
 
 const part = (name) => document.querySelector(`[data-${name}]`);
 const page = {
@@ -225,6 +225,11 @@ function showTable(isShown) {
   if (isShown) page.rows.replaceChildren(...lines.map(drawLine));
 }
 
+/** Lead the reader to what was asked for, where it stands below the list. */
+function lead(to) {
+  if (matchMedia("(max-width: 60rem)").matches) to.scrollIntoView({ block: "start" });
+}
+
 async function csv() {
   const body = JSON.stringify(lines.map((line) => line.finding ?? line));
   const response = await ask(`${base}/table.csv`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
@@ -232,9 +237,19 @@ async function csv() {
 }
 
 async function pdf() {
-  const ids = [...new Set(lines.filter((line) => line.id).map((line) => line.id))].slice(0, MOST_PAGES);
-  const response = await ask(`${api}/reports/findings.pdf?${ids.map((id) => `id=${id}`).join("&")}`);
-  download(await response.blob(), "findings.pdf");
+  const ids = [...new Set(lines.filter((line) => line.id).map((line) => line.id))];
+  for (let from = 0; from < ids.length; from += MOST_PAGES) {
+    const part = ids.slice(from, from + MOST_PAGES).map((id) => `id=${id}`);
+    const response = await ask(`${api}/reports/findings.pdf?${part.join("&")}`);
+    const number = ids.length > MOST_PAGES ? `-${1 + from / MOST_PAGES}` : "";
+    download(await response.blob(), `findings${number}.pdf`);
+  }
+}
+
+/** A button that waits for what it began, since that may take a while. */
+async function wait(button, work) {
+  button.disabled = true;
+  try { await work(); } catch (problem) { alert(problem.message); } finally { button.disabled = false; }
 }
 
 // What the reader does.
@@ -269,7 +284,7 @@ page.list.addEventListener("click", ({ target }) => {
   if (!button) return;
   showTable(false);
   open(stacks.get(button.dataset.key));
-  if (matchMedia("(max-width: 60rem)").matches) page.words.scrollIntoView({ block: "start" });
+  lead(page.words);
 });
 page.rows.addEventListener("click", ({ target }) => {
   const id = target.dataset.open;
@@ -279,15 +294,18 @@ page.rows.addEventListener("click", ({ target }) => {
   open(stack, stack.records.findIndex((one) => one.id === id));
 });
 document.addEventListener("click", ({ target }) => {
-  const what = target.closest("[data-do]")?.dataset.do;
-  const shownProblem = (problem) => alert(problem.message);
-  if (what === "csv") csv().catch(shownProblem);
-  else if (what === "pdf") pdf().catch(shownProblem);
+  const button = target.closest("[data-do]");
+  const what = button?.dataset.do;
+  if (what === "csv") wait(button, csv);
+  else if (what === "pdf") wait(button, pdf);
   else if (what === "close-table") showTable(false);
   else if (what === "clear-all") clearAll();
   else if (what === "stop") for (const item of sender.stop()) fail(item, tr("stopped"), true);
 });
-viewTable.addEventListener("click", () => showTable(page.table.hidden));
+viewTable.addEventListener("click", () => {
+  showTable(page.table.hidden);
+  if (!page.table.hidden) lead(page.table);
+});
 serve(page.details, (id, what) => {
   forget(id);
   if (what !== "deleted") {

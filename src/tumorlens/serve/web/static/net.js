@@ -36,6 +36,7 @@ export async function ask(address, options = {}) {
   const isSafe = !options.method || options.method === "GET";
   const headers = { ...(options.headers ?? {}), ...(isSafe ? {} : safeHeaders()) };
   const response = await fetch(address, { credentials: "same-origin", ...options, headers });
+  if (response.redirected) throw problemOf(401, ""); // to the login, which is no answer
   if (!response.ok) {
     throw problemOf(response.status, await response.text(), response.headers.get("Retry-After"));
   }

@@ -37,9 +37,9 @@ export class Stack {
   }
 
   static keyOf(record) {
-    const { series, sha256, frame_count: count } = record.finding.scan;
-    // A single picture is its own stack, under whatever name it comes.
-    return series ?? (count > 1 ? sha256 : record.id);
+    const { series, sha256, frame_count: count, width, height } = record.finding.scan;
+    // A single picture is its own stack, under whatever name it comes; slices of another size do not lie on it.
+    return series || count > 1 ? `${series ?? sha256}/${width}x${height}` : record.id;
   }
 
   /** Add a slice at its place; whether it was not there. */
