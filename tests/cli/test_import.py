@@ -1,6 +1,7 @@
 """If these fail, a user cannot bring in a Keras model, or a bad one ends in a traceback."""
 
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -96,3 +97,19 @@ def test_a_file_that_is_not_there(tumorlens, tmp_path):
     done = tumorlens("import", tmp_path / "gone.h5")
     assert done.code == 2
     assert "no such file" in done.err
+
+
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_folder_is_one_message(tumorlens, folder):
+    done = tumorlens("import", folder)
+    assert done.code == 2
+    assert done.err.count("error:") == 1
+    assert "SavedModel" in done.err
+
+
+def test_a_place_that_cannot_be_written_to_is_named_as_it_was_given(tumorlens, keras_file):
+    if not Path("/proc/self").exists():
+        pytest.skip("no folder here that even root cannot write to")
+    done = tumorlens("import", keras_file, "--out", "/proc/mine.onnx")
+    assert done.code == 1
+    assert "/proc/mine.onnx cannot be used" in done.err

@@ -146,6 +146,11 @@ def test_from_pictures_to_an_answer_of_ones_own_model(sets, killed_and_resumed, 
     [
         (["train", "mobilenet", "--data", ".", "--out", "x"], "no recipe 'mobilenet'"),
         (["train", "mobilenetv2-4class", "--data", "gone", "--out", "x"], "no such folder"),
+        (["train", "cnn-binary", "--data", ".", "--out", "f"], "--out f: is a file; name a folder"),
+        (
+            ["train", "cnn-binary", "--data", ".", "--out", "x"],
+            "no such folder in it: navoneel. It must hold the recipe's sets",
+        ),
         (
             ["train", "mobilenetv2-4class", "--data", ".", "--out", "x", "--set", "fit.epoch=1"],
             "fit.epoch",
@@ -155,6 +160,7 @@ def test_from_pictures_to_an_answer_of_ones_own_model(sets, killed_and_resumed, 
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(arguments, message, tmp_path):
+    (tmp_path / "f").touch()
     done = subprocess.run(
         [sys.executable, "-m", "tumorlens", *arguments],
         capture_output=True, text=True, check=False, cwd=tmp_path,

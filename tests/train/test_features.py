@@ -66,6 +66,12 @@ def test_views_differ_from_one_another_and_from_the_image(frozen, images, tmp_pa
     assert told[-1] == (3 * len(images), 3 * len(images))
 
 
+def test_no_view_is_computed_that_no_epoch_would_learn_from(frozen, images, tmp_path):
+    recipe = frozen("fit.views=5", "fit.epochs=2")
+    features, _ = compute(network_of(recipe), images, recipe, tmp_path)
+    assert len(features.views) == 2
+
+
 def test_without_changes_nothing_is_computed_twice(frozen, images, tmp_path):
     recipe = frozen("augment={}")
     features, told = compute(network_of(recipe), images, recipe, tmp_path)

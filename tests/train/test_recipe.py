@@ -31,7 +31,10 @@ def test_values_are_set_by_dotted_keys():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("fit.epoch=3", "fit.epoch"),
+        ("fit.epoch=3", "fit.epoch: no such setting; did you mean epochs"),
+        ("network.stages=[{filter=3}]", "stages.0.filter: no such setting; did you mean filters"),
+        ("fit.x=3", "fit.x: no such setting; there are: epochs, patience"),
+        ("fits.epochs=3", "fits: no such setting; did you mean fit"),
         ("fit.epochs=many", "fit.epochs"),
         ("fit.epochs", "key=value"),
         ("seed.x=1", "seed is a value"),

@@ -62,8 +62,8 @@ def import_(
     from tumorlens.train.keras.model_file import write_model
     from tumorlens.train.keras.recognise import Range
 
-    target = out or model.with_name(model.name.split(".")[0] + SUFFIX)
-    if target.suffix != SUFFIX:
+    target = out or model.parent / f"{model.name.split('.')[0]}{SUFFIX}"
+    if out is not None and target.suffix != SUFFIX:
         msg = f"--out {target}: a model file ends in {SUFFIX}"
         raise RecipeError(msg)
     if input_range is not None and input_range not in tuple(Range):

@@ -104,7 +104,7 @@ def compute_features(
     Args:
         network: With a frozen extractor, on `device`.
         images: All that are learnt from or validated on.
-        recipe: How many views, and how they are changed.
+        recipe: How many views (no more than epochs), and how they are changed.
         folder: Where the features are kept, a file a view, so that a killed run goes on.
         device: Where the network lives.
         workers: The processes that share the work, a view each.
@@ -114,8 +114,9 @@ def compute_features(
         ModelCorrupt: A file of features is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Without any change all views would be the image itself.
-    count = 0 if recipe.augment == AugmentRecipe() else recipe.fit.views
+    # Without any change all views would be the image itself; an epoch learns from one of them.
+    most = min(recipe.fit.views, recipe.fit.epochs)
+    count = 0 if recipe.augment == AugmentRecipe() else most
     files = [folder / f"view-{number:03}.pt" for number in range(count + 1)]
     network.eval()
     for number, file in enumerate(files):

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,7 +21,7 @@ from tumorlens.train.dense.spec import DenseSpec
 from tumorlens.train.fit.spec import FitRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tumorlens.model.format import ModelMetadata
 
@@ -267,8 +267,30 @@ def load_recipe(name_or_path: str, settings: Iterable[str] = ()) -> Recipe:
 
 def _problems(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: "
+        f"{_no_setting(e['loc']) if e['type'] == 'extra_forbidden' else e['msg']}"
+        for e in error.errors()
     )
+
+
+def _no_setting(place: Sequence[str | int]) -> str:
+    """What is said of a name that is no setting: which one it may mean, or which there are."""
+    *tables, name = place
+    table: type[BaseModel] = Recipe
+    for part in tables:
+        if isinstance(part, str) and part in table.model_fields:
+            table = _table_in(table.model_fields[part].annotation) or table
+    names = list(table.model_fields)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    said = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
+    return f"no such setting; {said}"
+
+
+def _table_in(annotation: object) -> type[BaseModel] | None:
+    """The table that an annotation speaks of, such as that in ``tuple[Stage, ...] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _table_in(part))), None)
 
 
 def _text(name_or_path: str) -> str:
@@ -282,7 +304,10 @@ def _text(name_or_path: str) -> str:
     if name_or_path not in names:
         close = difflib.get_close_matches(name_or_path, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        msg = f"no recipe {name_or_path!r}; {hint}there are: {', '.join(names)}"
+        msg = (
+            f"no recipe {name_or_path!r}; {hint}there are: {', '.join(names)}; or name a .toml "
+            "file of your own"
+        )
         raise RecipeError(msg)
     return (resources.files("tumorlens") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
 

@@ -17,6 +17,7 @@ import torch
 from tumorlens.data import manifest
 from tumorlens.data.split import split
 from tumorlens.errors import DatasetError, RecipeError
+from tumorlens.train.folders import make_folder, set_folders
 from tumorlens.train.memory import keep_freed_memory
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.workers import local_rank
@@ -336,7 +337,7 @@ def _start(recipe: Recipe, folder: Path) -> Run:
             )
             raise RecipeError(msg)
         run.manifest.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     _write_recipe(run)
     return run
 
@@ -374,7 +375,7 @@ def _entries(run: Run, root: Path, watcher: Watcher) -> list[Entry]:
     if not run.manifest.is_file():
         data = run.recipe.data
         with watcher.counting("comparing images") as count:
-            folders = [root / name for name in data.sources]
+            folders = set_folders(root, data.sources)
             found = split(folders, by=data.split, seed=run.recipe.seed, progress=count)
         for note in found.notes:
             watcher.say(note)

@@ -4,6 +4,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from tests.train.architectures.keras_features import (
 from tumorlens.train.architectures.mobilenet import MobileNet
 from tumorlens.train.architectures.mobilenetv2 import MobileNetV2
 from tumorlens.train.architectures.vgg16 import VGG16
-from tumorlens.train.keras.fill import load_keras_weights
+from tumorlens.train.keras.fill import load_keras_weights, take
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning"  # Keras' own, with this NumPy
@@ -89,3 +90,22 @@ def test_every_layer_pads_as_keras_does_for_any_size(architecture, side, tmp_pat
         given = network.eval()(image)
     assert given.shape == wanted.shape
     assert (given - wanted).abs().max() < 1e-4 * max(1e-3, wanted.abs().max().item())
+
+
+def test_the_official_file_of_vgg16_loads_by_its_names(tmp_path):
+    """Its arrays are called ``block1_conv1_W_1:0``, as a Keras of 2016 called them."""
+    source, target = VGG16(), VGG16()
+    layers = list(source.named_children())
+    with h5py.File(tmp_path / "vgg16_notop.h5", "w") as file:
+        file.attrs["layer_names"] = [b"input_1", *(name.encode() for name, _ in layers)]
+        file.create_group("input_1").attrs["weight_names"] = np.array([], dtype="S1")
+        for name, module in layers:
+            group = file.create_group(name)
+            arrays = take(module) if next(module.parameters(), None) is not None else []
+            names = [f"{name}_{letter}_1:0" for letter, _ in zip("Wb", arrays, strict=False)]
+            group.attrs["weight_names"] = np.array([each.encode() for each in names], dtype="S32")
+            for each, array in zip(names, arrays, strict=True):
+                group[each] = array
+    load_keras_weights(target, tmp_path / "vgg16_notop.h5")
+    for name, value in source.state_dict().items():
+        assert torch.equal(target.state_dict()[name], value), name

@@ -22,7 +22,11 @@ def made_beside(target: Path) -> Iterator[Path]:
         target: Where the file is to be.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as name:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent)
+    except OSError as error:  # which names the folder of its own, that nobody has heard of
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    with folder as name:
         made = Path(name) / target.name
         yield made
         for file in sorted(made.parent.iterdir(), key=lambda file: file == made):

@@ -24,6 +24,7 @@ from tumorlens.model.run import first_line
 from tumorlens.train.fit import fit
 from tumorlens.train.fit.optimize import check_precision
 from tumorlens.train.fit.records import badness
+from tumorlens.train.folders import make_folder
 from tumorlens.train.neural import (
     Place,
     check_start,
@@ -112,9 +113,10 @@ def tune(
     Raises:
         DatasetError, RecipeError, ModelError, ScanError: Naming what is wrong.
     """
+    _check_tunable(recipe)
     check_precision(recipe.fit, device)
     network = check_start(recipe, init)  # a wrong weight file is told before hours of work
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     study = open_study(
         plan.storage or f"sqlite:///{folder / STUDY_FILE}",
         plan.name or recipe.name,
@@ -144,6 +146,22 @@ def tune(
         msg = f"the study's storage no longer answers: {first_line(error)}; start again to go on"
         raise TumorLensError(msg) from error
     return outcome(study, recipe, space, folder)
+
+
+def _check_tunable(recipe: Recipe) -> None:
+    """Refuse what has none of the settings that are tuned.
+
+    Raises:
+        RecipeError: The recipe has no ``[network]``.
+    """
+    if recipe.network is None:
+        way = (
+            "`tumorlens train` tries all settings of its classifier by the validation fold"
+            if recipe.classical
+            else "`tumorlens train … --set key=value` tries one setting"
+        )
+        msg = f"recipe {recipe.name}: cannot be tuned, as it has no [network] table; {way}"
+        raise RecipeError(msg)
 
 
 def _optimize(study: Study, trials: _Trials, plan: Plan) -> None:
