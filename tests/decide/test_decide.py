@@ -332,3 +332,9 @@ def test_an_open_kind_does_not_outweigh_other_doubts(strict):
     finding = decide(scan(), (), replace(answered, heatmap=border), strict)
     assert (finding.status, codes(finding)) == (Status.UNCERTAIN, ["frame_energy", "open_kind"])
     assert not finding.kind_is_open
+
+
+def test_what_is_like_all_kinds_alike_is_told_of_none(strict):
+    """Healthy slices of another field strength are like that."""
+    finding = decide(scan(), (), outputs(0.003, 0.32, 0.38, 0.297), strict)
+    assert (finding.status, codes(finding)) == (Status.UNCERTAIN, ["unsure"])

@@ -4,8 +4,15 @@ from itertools import count
 
 import pytest
 
-from tumorlens.decide.finding import Finding, ModelInfo, ScanInfo, Status
-from tumorlens.decide.study import pooled, pooled_label, pooled_probability, stacks, study_of
+from tumorlens.decide.finding import OPEN_KIND, Finding, ModelInfo, Reason, ScanInfo, Status
+from tumorlens.decide.study import (
+    pool,
+    pooled,
+    pooled_label,
+    pooled_probability,
+    stacks,
+    study_of,
+)
 from tumorlens.model.decision import StudyRule
 
 SCAN = {"source": "a.nii", "format": "nifti", "width": 9, "height": 9}
@@ -110,3 +117,19 @@ def test_copies_of_a_slice_count_once():
 def test_a_study_is_of_one_model(models):
     with pytest.raises(ValueError, match="one model, at least one"):
         study_of([finding(Status.NO_TUMOR, 0.1, model=one) for one in models])
+
+
+def of_open_kind(tumor_probability, scan=None):
+    found = finding(Status.TUMOR, tumor_probability, scan, glioma=0.6, meningioma=0.39)
+    why = (Reason(code=OPEN_KIND, text="the kind is not sure"),)
+    return found.model_copy(update={"label": None, "reasons": why})
+
+
+def test_slices_of_an_open_kind_make_no_tumor_of_a_series():
+    """One of many slices without a tumor is called so by chance."""
+    slices = [finding(Status.NO_TUMOR, 0.1) for _ in range(9)]
+    assert pool([*slices, of_open_kind(0.99)]).status is Status.UNCERTAIN
+    named = finding(Status.TUMOR, 0.99, glioma=0.98, meningioma=0.01)
+    assert pool([*slices, of_open_kind(0.99), named]).status is Status.TUMOR
+    assert pool([of_open_kind(0.99)]).status is Status.TUMOR
+    assert study_of([*slices, of_open_kind(0.99)]).slices[Status.TUMOR] == 1

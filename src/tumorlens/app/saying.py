@@ -18,8 +18,9 @@ CONSULT = (
     "medical professional."
 )
 POOLED = (
-    "A series is answered tumor if any of its slices is, else uncertain if any is, else no tumor "
-    "if any is. The probability is the highest of any slice."
+    "A series is answered tumor if any of its slices is and its kind is sure, else uncertain if "
+    "any is or its kind is open, else no tumor if any is. The probability is the highest of any "
+    "slice."
 )
 # How evaluations name sets of which a model saw nothing in training, and its skill on them.
 NEVER_SEEN, SKILL = "never seen", "tumor AUROC"

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Beyond six decimals a float32 holds no information of a probability.
 DECIMALS = 6
 _LEAST = 1e-12
+MAJORITY = 0.5
+"""Share of the likeliest kind in the tumor probability below which a tumor is not told without its
+kind either: what is like no kind more than like the others is like none that was learnt."""
 
 
 def decide(
@@ -232,9 +235,9 @@ def _kind_doubts(numbers: _Numbers, metadata: ModelMetadata) -> list[Reason]:
     limit on a tumor alone, which was chosen for answers whose kind is sure.
     """
     rule, kept = metadata.decision.selection, numbers.kept
-    if rule is not None and numbers.tumor_probability < max(rule.tumor, rule.kind):
-        return []
-    if kept is not None and not (kept and set(kept) <= set(metadata.positive)):
+    sure = rule is None or numbers.tumor_probability >= max(rule.tumor, rule.kind)
+    only_tumors = kept is None or (kept and set(kept) <= set(metadata.positive))
+    if numbers.kind_share < MAJORITY or not sure or not only_tumors:
         return []
     if kept is not None and len(kept) > 1:
         names = " or ".join(class_words(name, metadata.display) for name in kept)

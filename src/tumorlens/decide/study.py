@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from tumorlens.model.decision import StudyRule
 
 POOLING = (
-    "tumor if any slice is answered tumor, else uncertain if any is, else no_tumor if any is; "
+    "tumor if any slice is answered tumor and its kind is sure, else uncertain if any is or its "
+    "kind is open, else no_tumor if any is; "
     "the tumor probability is the highest of any slice that was answered"
 )
 # A probability of 0 or 1 has no logit; float32 knows none nearer to 1 than this.
@@ -209,9 +210,14 @@ def pool(findings: Sequence[Finding]) -> Pooled:
     2. The tumor probability is a logistic function of the mean logit of the highest slices.
     3. A tumor where it reaches the rule's threshold and a slice is answered so; no tumor where it
        stays below the other and no slice is answered tumor; else uncertain.
+
+    Among many slices without a tumor one is called so by chance, and mostly of no sure kind: slices
+    whose kind is open speak for an uncertain series, and do not make it a tumor.
     """
     findings = each_once(findings)
-    counts = Counter(finding.status for finding in findings)
+    counts = Counter(
+        Status.UNCERTAIN if finding.kind_is_open else finding.status for finding in findings
+    )
     rule = findings[0].model.study if findings else None
     read = [
         finding.tumor_probability
@@ -224,11 +230,11 @@ def pool(findings: Sequence[Finding]) -> Pooled:
         return Pooled(pooled(dict(counts)), pooled_probability(findings), POOLING)
     logit = rule.scale * mean_of_highest(np.array(read), rule.highest) + rule.bias
     probability = round(float(1 / (1 + np.exp(-logit))), 6)
-    has_tumor = bool(counts[Status.TUMOR])
+    is_free = counts[Status.NO_TUMOR] and all(one.status is not Status.TUMOR for one in findings)
     status = Status.UNCERTAIN
-    if probability >= rule.tumor and has_tumor:
+    if probability >= rule.tumor and counts[Status.TUMOR]:
         status = Status.TUMOR
-    elif probability <= rule.no_tumor and not has_tumor and counts[Status.NO_TUMOR]:
+    elif probability <= rule.no_tumor and is_free:
         status = Status.NO_TUMOR
     return Pooled(status, probability, rule_words(rule))
 
@@ -238,8 +244,8 @@ def rule_words(rule: StudyRule) -> str:
     several = f"{rule.highest} slices" if rule.highest > 1 else "slice"
     return (
         f"the tumor probability is that of the mean logit of the highest {several}, calibrated on "
-        f"{rule.on}; tumor from {rule.tumor:.3g} up where a slice is answered tumor, no tumor up "
-        f"to {rule.no_tumor:.3g} where none is, else uncertain"
+        f"{rule.on}; tumor from {rule.tumor:.3g} up where a slice is answered tumor and its kind "
+        f"is sure, no tumor up to {rule.no_tumor:.3g} where none is, else uncertain"
     )
 
 
