@@ -61,6 +61,7 @@ def import_(
     from tumorlens.train.keras.importing import Wishes, read_model
     from tumorlens.train.keras.model_file import write_model
     from tumorlens.train.keras.recognise import Range
+    from tumorlens.train.recipe import IMPORTED_FROM
 
     target = out or model.parent / f"{model.name.split('.')[0]}{SUFFIX}"
     if out is not None and target.suffix != SUFFIX:
@@ -85,7 +86,7 @@ def import_(
         raise typer.Exit(ExitCode.WRONG_USE) from None
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
-    origin = found.metadata.recipe["imported_from"]
+    origin = found.metadata.recipe[IMPORTED_FROM]
     network = origin["network"] if isinstance(origin, dict) else "model"
     megabytes = target.stat().st_size / 1e6
     typer.echo(f"{target}: {found.metadata.name}, {network}, {megabytes:.1f} MB", err=True)

@@ -19,7 +19,7 @@ from tumorlens.errors import DatasetError
 from tumorlens.evaluate.evaluation import Leak
 from tumorlens.evaluate.truth import known_entries, left_out
 from tumorlens.scan import read
-from tumorlens.train.recipe import Recipe
+from tumorlens.train.recipe import IMPORTED_FROM, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +98,7 @@ def sides(
         DatasetError: The manifest is another one, or files of the test fold are missing or changed.
         RecipeError: The model file says how it was trained, but not in words understood here.
     """
-    if not metadata.recipe and not metadata.data:
+    if not metadata.data and set(metadata.recipe) <= {IMPORTED_FROM}:
         return foreign_sides(metadata, root, manifest, progress)
     recipe = Recipe.of_model(metadata)
     wanted = recipe.data

@@ -31,6 +31,9 @@ METHODS = ("network", "classical", "dense")
 FOLDERS = "folders"
 """Written for the classes of a recipe that takes them from the data."""
 
+IMPORTED_FROM = "imported_from"
+"""What a model file has for a recipe where the model was made elsewhere: where it came from."""
+
 TWO = 2
 
 

@@ -215,7 +215,7 @@ def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(copied, drawn_
 
 def test_a_recipe_without_a_network_is_refused(drawn_root, tmp_path):
     recipe = load_recipe("classical-svm", ["data.sources=['drawn']"])
-    with pytest.raises(RecipeError, match="cannot be tuned"):
+    with pytest.raises(RecipeError, match="cannot be tuned, as it has no"):
         trials.tune(
             recipe, drawn_root, tmp_path / "out", trials.Plan(trials=1),
             init=None, device=torch.device("cpu"), watcher=Listener(),

@@ -25,6 +25,7 @@ from tumorlens.train.keras.recognise import Family, Feed, Range, family, rescale
 from tumorlens.train.keras.saved import read_saved
 from tumorlens.train.keras.weights import arrays_of
 from tumorlens.train.keras.whole import WholeModel, refuse_channels_first, refuse_code
+from tumorlens.train.recipe import IMPORTED_FROM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -314,7 +315,7 @@ def _metadata(
             positive=_positive(classes, wishes),
             input=InputSpec(height=height, width=width, channels=3 if channels > 1 else 1),
             recipe={
-                "imported_from": {
+                IMPORTED_FROM: {
                     "file": saved.path.name,
                     "sha256": hashlib.sha256(saved.path.read_bytes()).hexdigest(),
                     "keras_version": saved.keras_version,
