@@ -1,14 +1,17 @@
 """If these fail, a user cannot bring in a Keras model, or a bad one ends in a traceback."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import TRACEBACK
 from tumorlens.model.registry import load_model
+from tumorlens.scan import draw_phantom
 
 INPUT = {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 32, 32, 3]}}
 CONV = {"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": [3, 3]}}
@@ -50,6 +53,24 @@ def test_a_keras_file_becomes_a_model_that_answers(tumorlens, keras_file, tmp_pa
     assert answered.code == 0, answered.err
     finding = json.loads(answered.out.splitlines()[0])
     assert set(finding["probabilities"]) == {"no", "yes"}
+
+
+def test_an_imported_model_is_measured(tumorlens, keras_file, tmp_path):
+    for number, (side, label) in enumerate(product(("Training", "Testing"), ("no", "yes"))):
+        for i in range(4):
+            folder = tmp_path / "set" / side / label
+            folder.mkdir(parents=True, exist_ok=True)
+            tumor = "glioma" if label == "yes" else None
+            pixels = draw_phantom(10 * number + i, tumor=tumor, size=96).pixels
+            Image.fromarray(np.rint(pixels * 255).astype(np.uint8)).save(folder / f"{i}.png")
+    done = tumorlens("import", keras_file, "--out", tmp_path / "mine.onnx")
+    assert done.code == 0, done.err
+    out = tmp_path / "measured"
+    done = tumorlens("evaluate", tmp_path / "mine.onnx", "--data", tmp_path / "set", "--out", out)
+    assert done.code == 0, done.err
+    result = json.loads((out / "evaluation.json").read_text())
+    assert result["images"] == 8
+    assert "nothing proves" in " ".join(result["notes"])
 
 
 def test_options_reach_the_model(tumorlens, keras_file, tmp_path):

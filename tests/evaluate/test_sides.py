@@ -12,6 +12,7 @@ from tumorlens.data.split import SplitBy, split
 from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.evaluate.evaluation import Leak
 from tumorlens.evaluate.sides import UNPROVEN, sides, without_copies
+from tumorlens.train.recipe import IMPORTED_FROM
 
 FOREIGN = tiny_metadata()
 
@@ -48,6 +49,11 @@ def test_the_authors_split_says_how_much_of_its_test_side_was_learnt(root):
     assert all("Training" in entry.name for entry in found.training)
     assert UNPROVEN in found.notes
     manifests.verify(found.held_out, found.root)
+
+
+def test_an_imported_model_is_a_foreign_one(root):
+    imported = tiny_metadata(recipe={IMPORTED_FROM: {"file": "mine.h5", "keras_version": "2.4"}})
+    assert sides(imported, root / "plain", None) == sides(FOREIGN, root / "plain", None)
 
 
 def test_a_set_without_sides_is_measured_whole_and_unknown_labels_are_said(root):

@@ -182,7 +182,9 @@ def load_evaluation(path: Path) -> Evaluation:
     try:
         return Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        msg = f"{path}: not an evaluation ({error}); `tumorlens evaluate` writes one"
+        from tumorlens.model.run import first_line
+
+        msg = f"{path}: not an evaluation ({first_line(error)}); `tumorlens evaluate` writes one"
         raise DatasetError(msg) from error
 
 

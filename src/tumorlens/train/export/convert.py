@@ -144,7 +144,10 @@ def convert(
     if form is Form.OPENVINO:
         return _to_openvino(model, target)
     if model.metadata.recipe.get("classical"):
-        msg = f"{model.path}: is no network; what it measures needs 32-bit float"
+        msg = (
+            f"{model.metadata.name} is no network, and what it measures needs 32-bit float; export "
+            "it to onnx or openvino"
+        )
         raise ModelIncompatible(msg)
     source = _proto(model)
     if form is Form.FP16:

@@ -82,7 +82,11 @@ def find_samples(
 
     found = sides(metadata, root, manifest, progress)
     if not found.training:
-        msg = f"{root}: holds no image that {metadata.name} learnt from; calibration needs some"
+        msg = (
+            f"{root}: holds no image that {metadata.name} is known to have learnt from, and "
+            "calibration needs some; name a set with Training and Testing folders with --data, or "
+            "a manifest of `tumorlens data split` with --manifest"
+        )
         raise DatasetError(msg)
     learnt = list(found.training)
     random.Random(0).shuffle(learnt)  # noqa: S311 - a draw, not a secret
