@@ -145,7 +145,7 @@ def test_the_picture_says_the_answer_and_what_it_is_not_for(monkeypatch):
     for words in (
         "Tumor found: glioma",
         "97.0 %",
-        "it is dim",
+        "It is dim.",
         "Evidence for glioma",
         "no evidence",
         "strong evidence",
