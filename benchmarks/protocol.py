@@ -71,6 +71,7 @@ METHODS = {
     "plain": Method(
         "plain classifier", "mobilenetv2-4class", ("fit.refit=false", "fit.patience=12")
     ),
+    "outlines": Method("tumorlens-outlines", "tumorlens-outlines"),
 }
 
 

@@ -122,6 +122,22 @@ class DataSource(_Strict):
     citation: str
 
 
+class OutlineSource(_Strict):
+    """The model whose mask a model file gives in place of one of its own.
+
+    Attributes:
+        name: Its name.
+        sha256: Hash of its file.
+        recipe: The recipe that trained it, whole.
+        data: The sets it was trained on.
+    """
+
+    name: str
+    sha256: Sha256
+    recipe: dict[str, object] = {}
+    data: tuple[DataSource, ...] = ()
+
+
 class ModelMetadata(_Strict):
     """Everything that an answer needs and that is not in the graph.
 
@@ -140,6 +156,7 @@ class ModelMetadata(_Strict):
         decision: What lets its answers be doubted; see `tumorlens.model.decision`.
         recipe: The recipe that trained it, whole, as it was used.
         data: The sets it was trained on.
+        outlines: Where the mask comes from, if not from the network that decides.
         metrics: What was measured, with intervals.
         licence: SPDX identifier of the weights' licence.
         attribution: Who must be named with it.
@@ -160,6 +177,7 @@ class ModelMetadata(_Strict):
     decision: Decision = Decision()
     recipe: dict[str, object] = {}
     data: tuple[DataSource, ...] = ()
+    outlines: OutlineSource | None = None
     metrics: tuple[Metric, ...] = ()
     licence: str = "Apache-2.0"
     attribution: str = ""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tumorlens.train.architectures.backbone import Backbone, batch_norm, pad_same
+from tumorlens.train.architectures.strided import convolved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,33 +58,48 @@ class MobileNetV2(Backbone):
 
     Takes RGB of shape (N, 3, H, W) in [-1, 1] (``x / 127.5 - 1`` of 8-bit values) and gives
     features of shape (N, 1280, ceil(H / 32), ceil(W / 32)), all at least 0 and at most 6.
+
+    Args:
+        last: The block whose expanded features, before its stride, are the last: what comes after
+            is left out. None for the whole of it.
     """
 
-    channels = FEATURES
-
-    def __init__(self) -> None:
+    def __init__(self, last: str | None = None) -> None:
         super().__init__()
         self._blocks: list[Block] = []
+        self._last = last
         self._conv("Conv1", 3, 32, 3, stride=2)
         self._norm("bn_Conv1", 32)
         channels = 32
         index = 0
         ends = [2]
         for stage in STAGES:
+            if self._is_complete:
+                break
             for position in range(stage.blocks):
                 stride = stage.stride if position == 0 else 1
+                if self._is_complete:
+                    break
                 self._add_block(index, channels, stage, stride)
+                self.channels = channels * stage.expansion
                 channels = stage.channels
                 index += 1
             ends.append(len(self._modules))
-        self._conv("Conv_1", channels, FEATURES, 1)
-        self._norm("Conv_1_bn", FEATURES)
+        if last is None:
+            self._conv("Conv_1", channels, FEATURES, 1)
+            self._norm("Conv_1_bn", FEATURES)
+            self.channels = FEATURES
         names = tuple(self._modules)
         starts, stops = [0, *ends], [*ends, len(names)]
         self.stages = tuple(names[a:b] for a, b in zip(starts, stops, strict=True))
 
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the last block that is wanted is built."""
+        return bool(self._blocks) and self._blocks[-1].prefix == self._last
+
     def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] → (N, 1280, h, w) in [0, 6]."""
+        """(N, 3, H, W) in [-1, 1] → (N, channels, h, w) in [0, 6]."""
         return self.levels(image, ())[-1]
 
     def levels(self, image: Tensor, prefixes: Sequence[str]) -> list[Tensor]:
@@ -94,7 +110,7 @@ class MobileNetV2(Backbone):
             prefixes: Blocks whose expanded features are wanted, before their stride.
 
         Returns:
-            Those features, in the order of the blocks, and the last ones, (N, 1280, h, w).
+            Those features, in the order of the blocks, and the last ones, (N, channels, h, w).
         """
         x = self._activated("Conv1", "bn_Conv1", image, stride=2)
         found = []
@@ -102,6 +118,8 @@ class MobileNetV2(Backbone):
             inputs, name = x, block.prefix
             if block.expands:
                 x = self._activated(f"{name}expand", f"{name}expand_BN", x)
+            if name == self._last:
+                return [*found, x]
             if name in prefixes:
                 found.append(x)
             x = self._reduced(block, x)
@@ -116,12 +134,14 @@ class MobileNetV2(Backbone):
         if expands:
             self._conv(f"{prefix}expand", channels, hidden, 1)
             self._norm(f"{prefix}expand_BN", hidden)
+        residual = stride == 1 and channels == stage.channels
+        self._blocks.append(Block(prefix, expands, stride, residual))
+        if prefix == self._last:
+            return
         self._conv(f"{prefix}depthwise", hidden, hidden, 3, stride=stride, groups=hidden)
         self._norm(f"{prefix}depthwise_BN", hidden)
         self._conv(f"{prefix}project", hidden, stage.channels, 1)
         self._norm(f"{prefix}project_BN", stage.channels)
-        residual = stride == 1 and channels == stage.channels
-        self._blocks.append(Block(prefix, expands, stride, residual))
 
     def _conv(
         self, name: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
@@ -139,7 +159,7 @@ class MobileNetV2(Backbone):
     def _normed(self, conv: str, norm: str, x: Tensor, *, stride: int = 1) -> Tensor:
         if stride == 2:  # noqa: PLR2004 - the only stride that is padded by hand
             x = pad_same(x, 3, stride)
-        result: Tensor = self.get_submodule(norm)(self.get_submodule(conv)(x))
+        result: Tensor = self.get_submodule(norm)(convolved(self.get_submodule(conv), x))
         return result
 
     def _reduced(self, block: Block, x: Tensor) -> Tensor:

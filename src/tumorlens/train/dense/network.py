@@ -7,16 +7,17 @@ made of the border, the crop or the sequence. The kind comes from features poole
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tumorlens.train.architectures.mobilenetv2 import FEATURES, MobileNetV2
+from tumorlens.train.architectures.mobilenetv2 import MobileNetV2
+from tumorlens.train.dense.spec import Encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SKIPS = ("block_3_", "block_6_", "block_13_")
 """The blocks whose expanded features, before their stride, the decoder takes: strides 4 to 16.
@@ -28,6 +29,10 @@ than a quarter of a pixel's width, the soft targets of the marks give as well.
 SKIP_CHANNELS = (144, 192, 576)
 DECODER_CHANNELS = (64, 96, 128)
 """Of the decoder at strides 4, 8 and 16."""
+
+DILATIONS = (2, 4)
+"""Of the 5 x 5 convolutions by which a shallow encoder's deepest features see the whole head: they
+reach over 4 and 8 places of stride 16 to each side."""
 
 EVIDENCE_SHARES = (0.002, 0.01)
 """The highest shares of a picture's marks that are averaged: about a small lesion, and a larger
@@ -72,25 +77,49 @@ class LesionNetwork(nn.Module):
         dropout: Before the layer that names the kind.
         contrast: As of `draw_out`; 0 leaves grey levels as they are.
         mirrored: Answer a picture and its mirror image, and give the mean of both, once trained.
+        encoder: How much of MobileNetV2 there is.
+        frozen: Stages at its beginning that are not trained.
     """
 
     def __init__(
-        self, kinds: int, *, dropout: float = 0.3, contrast: float = 0.0, mirrored: bool = False
+        self,
+        kinds: int,
+        *,
+        dropout: float = 0.3,
+        contrast: float = 0.0,
+        mirrored: bool = False,
+        encoder: Encoder = Encoder.WHOLE,
+        frozen: int = 0,
     ) -> None:
         super().__init__()
-        self.contrast, self.mirrored = contrast, mirrored
-        self.backbone = MobileNetV2()
-        self.decoder = Decoder()
+        self.contrast, self.mirrored, self.frozen = contrast, mirrored, frozen
+        shallow = encoder is Encoder.SHALLOW
+        self.skips = SKIPS[:-1] if shallow else SKIPS
+        self.backbone = MobileNetV2(SKIPS[-1] if shallow else None)
+        self.decoder = Decoder(self.backbone.channels, encoder)
         self.evidence = Evidence()
         self.dropout = nn.Dropout(dropout)
-        self.kinds = nn.Linear(FEATURES + DECODER_CHANNELS[-1], kinds)
+        self.kinds = nn.Linear(self.backbone.channels + DECODER_CHANNELS[-1], kinds)
+        for module in self._unchanged():
+            module.requires_grad_(False)  # noqa: FBT003 - PyTorch's own signature
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - PyTorch's own signature
+        """Let it learn or answer; what is frozen keeps the statistics that it began with."""
+        super().train(mode)
+        for module in self._unchanged():
+            module.eval()
+        return self
+
+    def _unchanged(self) -> Iterator[nn.Module]:
+        for stage in range(self.frozen):
+            yield from self.backbone.stage_modules(stage)
 
     def forward(self, image: Tensor) -> DenseOutputs:
         """(N, 1, H, W) in [0, 1] → `DenseOutputs`."""
         return self.look(image)[0]
 
     def look(self, image: Tensor) -> tuple[DenseOutputs, Tensor]:
-        """(N, 1, H, W) in [0, 1] → `DenseOutputs`, and what novelty is measured on, (N, 1280).
+        """(N, 1, H, W) in [0, 1] → `DenseOutputs`, and what novelty is measured on, (N, F).
 
         The latter is the mean of the deepest features of the picture as it is.
         """
@@ -108,9 +137,9 @@ class LesionNetwork(nn.Module):
         return DenseOutputs(marks, self.evidence(marks), kinds), embedding
 
     def levels(self, image: Tensor) -> list[Tensor]:
-        """Features at strides 4, 8, 16 and 32."""
+        """Features at strides 4, 8 and 16, and at 32 where the encoder is whole."""
         grey = draw_out(image.float(), self.contrast) if self.contrast else image * 2 - 1
-        return self.backbone.levels(grey.expand(-1, 3, -1, -1), SKIPS)
+        return self.backbone.levels(grey.expand(-1, 3, -1, -1), self.skips)
 
     def answer(self, levels: Sequence[Tensor]) -> DenseOutputs:
         """The answers from the features of `levels`."""
@@ -134,29 +163,57 @@ class LesionNetwork(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the encoder's features to marks at a quarter of the input's resolution."""
+    """From the encoder's features to marks at a quarter of the input's resolution.
 
-    def __init__(self) -> None:
+    Args:
+        features: How many the encoder gives at its deepest.
+        encoder: How much of it there is.
+    """
+
+    def __init__(self, features: int, encoder: Encoder) -> None:
         super().__init__()
-        self.reduce = _pointwise(FEATURES, DECODER_CHANNELS[-1])
+        self.reduce = _pointwise(features, DECODER_CHANNELS[-1])
+        self.context: nn.Module = nn.Identity()
+        skips = SKIP_CHANNELS
+        if encoder is Encoder.SHALLOW:
+            self.context, skips = Context(DECODER_CHANNELS[-1]), skips[:-1]
         below = (*DECODER_CHANNELS[1:], DECODER_CHANNELS[-1])
         self.stages = nn.ModuleList(
             DecoderStage(inputs, skip, outputs)
-            for inputs, skip, outputs in zip(below, SKIP_CHANNELS, DECODER_CHANNELS, strict=True)
+            for inputs, skip, outputs in zip(below, skips, DECODER_CHANNELS, strict=False)
         )
         self.marks = nn.Conv2d(DECODER_CHANNELS[0], 1, 1)
         # Few pixels are lesion: starting there spares the first steps from unlearning a half.
         nn.init.constant_(self.marks.bias, -3.0)  # type: ignore[arg-type]
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Features at strides 4 … 32 → features at stride 16, and marks at stride 4."""
-        x = self.reduce(levels[-1])
+        """Features at strides 4 … 32 or 16 → features at stride 16, and marks at stride 4."""
+        x = self.context(self.reduce(levels[-1]))
         coarse = x
         for number in reversed(range(len(self.stages))):
             x = self.stages[number](x, levels[number])
-            if number == len(self.stages) - 1:
+            if number == len(SKIPS) - 1:
                 coarse = x
         return coarse, self.marks(x)
+
+
+class Context(nn.Module):
+    """Lets features at stride 16 see the whole head, where no deeper ones do it.
+
+    Args:
+        channels: How many features there are.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.around = nn.Sequential(*(_reaching(channels, dilation) for dilation in DILATIONS))
+        self.whole = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, h, w) → the same with what lies around added, and the mean of all."""
+        x = x + self.around(x)
+        whole: Tensor = self.whole(x.mean(dim=(2, 3)))
+        return x + whole[:, :, None, None]
 
 
 class DecoderStage(nn.Module):
@@ -247,6 +304,25 @@ def pool_under(features: Tensor, weights: Tensor) -> Tensor:
 def _pointwise(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU6()
+    )
+
+
+def _reaching(channels: int, dilation: int) -> nn.Sequential:
+    """A separable 5 x 5 convolution with gaps."""
+    return nn.Sequential(
+        nn.Conv2d(
+            channels,
+            channels,
+            5,
+            padding=2 * dilation,
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        ),
+        nn.BatchNorm2d(channels),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(),
     )
 
 

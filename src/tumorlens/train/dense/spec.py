@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tumorlens.model.format import Fraction
+from tumorlens.model.format import Fraction, MaskRules
 
 NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+class Encoder(StrEnum):
+    """How much of MobileNetV2 a network has."""
+
+    WHOLE = "whole"
+    SHALLOW = "shallow"
+    """Up to the features at stride 16: a third of the weights, for outlines as good."""
 
 
 class _Strict(BaseModel):
@@ -116,6 +125,13 @@ class DenseSpec(_Strict):
             them as they are.
         mirrored: Whether the trained network answers a picture and its mirror image, and gives the
             mean of both: twice the time, and less chance in the answer.
+        encoder: How much of MobileNetV2 there is.
+        frozen_stages: Stages at the encoder's beginning that stay as they are: edges and textures,
+            whose training would take half of the time. They need weights to begin with.
+        rules: What counts as marked. None fits it, temperature and thresholds on the validation
+            fold, with a network that did not learn from it. Where it is given, the run learns from
+            that fold too, and answers are not calibrated: enough for outlines, which are all that
+            such a network is for.
         draws: Which pictures are drawn.
         lesions: How lesions are taken out and put in.
         losses: What counts.
@@ -128,6 +144,9 @@ class DenseSpec(_Strict):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     contrast: NotNegative = 0.0
     mirrored: bool = False
+    encoder: Encoder = Encoder.WHOLE
+    frozen_stages: Annotated[int, Field(ge=0, le=6)] = 0
+    rules: MaskRules | None = None
     draws: DrawSpec = DrawSpec()
     lesions: LesionSpec = LesionSpec()
     losses: LossSpec = LossSpec()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tumorlens.errors import DatasetError
-from tumorlens.train.calibrate import Outputs, calibrate, fit_novelty
+from tumorlens.errors import DatasetError, RecipeError
+from tumorlens.model.format import Thresholds
+from tumorlens.train.calibrate import Calibration, Outputs, calibrate, fit_novelty
 from tumorlens.train.curves import plot_curves
 from tumorlens.train.dense.fit import dense_answers, dense_spec, fit_dense
 from tumorlens.train.dense.images import load_marked
@@ -31,7 +32,7 @@ from tumorlens.train.run import REFIT, SELECT, begin
 from tumorlens.train.workers import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tumorlens.data.manifest import Entry
@@ -59,9 +60,17 @@ def train_dense(
        network.
     4. Where the recipe says ``refit``, train anew with the validation fold.
 
+    Where the recipe gives the rules of the mask, it is trained once, with the validation fold.
+
     The arguments are those of `tumorlens.train.run.train`.
     """
     check_precision(recipe.fit, device)
+    if init is None and dense_spec(recipe).frozen_stages:
+        msg = (
+            f"recipe {recipe.name}: the first stages of its encoder are frozen, and would stay as "
+            "chance made them; name weights with --init, or --set dense.frozen_stages=0"
+        )
+        raise RecipeError(msg)
     start_dense(recipe, init, device)  # a wrong weight file is told before hours of work
     run, found = begin(recipe, root, folder, watcher, entries)
     note_start(run, init)
@@ -85,7 +94,12 @@ def start_dense(recipe: Recipe, init: Path | None, device: torch.device) -> Lesi
     spec = dense_spec(recipe)
     kinds = max(1, len(recipe.positive))
     network = LesionNetwork(
-        kinds, dropout=spec.dropout, contrast=spec.contrast, mirrored=spec.mirrored
+        kinds,
+        dropout=spec.dropout,
+        contrast=spec.contrast,
+        mirrored=spec.mirrored,
+        encoder=spec.encoder,
+        frozen=spec.frozen_stages,
     )
     if init is not None:
         load_keras_weights(network.backbone, init)
@@ -94,13 +108,36 @@ def start_dense(recipe: Recipe, init: Path | None, device: torch.device) -> Lesi
 
 def _carry_out(run: Run, data: MarkedImages, init: Path | None, place: Place) -> None:
     recipe, device = run.recipe, place.device
-    validation = recipe.data.validation_fold
-    held_out = data.subset({validation})
-    learnt = data.subset({e.fold for e in data.images.entries} - {validation})
-    _check_sides(learnt, held_out)
     network = start_dense(recipe, init, device)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     place.watcher.say(f"classes: {', '.join(recipe.classes)}; {millions:.2f} million parameters")
+    rules = dense_spec(recipe).rules
+    if rules is None:
+        learnt, known = _select(network, run, data, place)
+    else:
+        keep_calibration(run, Calibration(temperature=1.0, thresholds=Thresholds(), mask=rules))
+    if recipe.fit.refit or rules is not None:
+        _check_sides({"training": data})
+        network, learnt = start_dense(recipe, init, device), data.images
+        _fit(network, run, REFIT, data, None, place)
+        known = _outputs(network, learnt, device)
+    keep_novelty(run, fit_novelty(known.features, learnt))
+    save_state(run.weights, network.state_dict())
+
+
+def _select(
+    network: LesionNetwork, run: Run, data: MarkedImages, place: Place
+) -> tuple[LabelledImages, Outputs]:
+    """Train without the validation fold, and fit temperature, thresholds and rules on it.
+
+    Returns:
+        What the network learnt from, and what it answers for that.
+    """
+    recipe, device = run.recipe, place.device
+    validation = recipe.data.validation_fold
+    held_out = data.subset({validation})
+    learnt = data.subset({e.fold for e in data.images.entries} - {validation})
+    _check_sides({"training": learnt, "validation": held_out})
     _fit(network, run, SELECT, learnt, held_out.images, place)
     known = _outputs(network, learnt.images, device)
     answered = _outputs(network, held_out.images, device)
@@ -108,14 +145,7 @@ def _carry_out(run: Run, data: MarkedImages, init: Path | None, place: Place) ->
     found = calibrate(answered, held_out.images, recipe, novelty)
     rules = fit_mask_rules(network, held_out, device)
     keep_calibration(run, found.model_copy(update={"mask": rules}))
-    images = learnt.images
-    if recipe.fit.refit:
-        network, images = start_dense(recipe, init, device), data.images
-        _fit(network, run, REFIT, data, None, place)
-        known = _outputs(network, images, device)
-    reference = fit_novelty(known.features, images)
-    keep_novelty(run, reference)
-    save_state(run.weights, network.state_dict())
+    return learnt.images, known
 
 
 def _fit(
@@ -147,8 +177,8 @@ def _outputs(network: LesionNetwork, images: LabelledImages, device: torch.devic
     return Outputs(features.numpy(), logits.numpy())
 
 
-def _check_sides(learnt: MarkedImages, held_out: MarkedImages) -> None:
-    for side, data in (("training", learnt), ("validation", held_out)):
+def _check_sides(sides: Mapping[str, MarkedImages]) -> None:
+    for side, data in sides.items():
         if not data.free.any() or not data.marked.any():
             lacking = "image without a tumor" if data.marked.any() else "tumor with a mask"
             msg = f"the {side} folds hold no {lacking}; this recipe needs some on both sides"

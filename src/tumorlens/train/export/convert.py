@@ -149,7 +149,7 @@ def convert(
             "it to onnx or openvino"
         )
         raise ModelIncompatible(msg)
-    source = _proto(model)
+    source = graph_of(model)
     if form is Form.FP16:
         from tumorlens.train.export.half import halve
 
@@ -223,7 +223,7 @@ def _write_keras(run: Run, metadata: ModelMetadata, made: Path) -> Differences:
     return to_keras(run, metadata, made)
 
 
-def _proto(model: Model) -> onnx.ModelProto:
+def graph_of(model: Model) -> onnx.ModelProto:
     """The graph of a model in 32-bit float.
 
     Raises:

@@ -1,0 +1,203 @@
+"""Two networks in one graph: the decision of one model, and the outlines of another.
+
+What a decision should be made of and what an outline should follow are not the same. A decision
+that is to hold for hospitals it has not seen is taught on pictures that are bent, blurred and robbed
+of their lesions, and marks with restraint; an outline is drawn best by a network that saw lesions
+as they are, in more pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tumorlens.errors import ModelIncompatible
+from tumorlens.model.format import INPUT_NAME, OutlineSource
+from tumorlens.model.load import load_file
+from tumorlens.model.run import RawOutputs
+from tumorlens.train.export.compare import SAME_GRAPH, differences, drawn_images
+from tumorlens.train.export.convert import Exported, graph_of
+from tumorlens.train.export.graph import with_metadata
+from tumorlens.train.export.place import made_beside
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnx
+    from numpy.typing import NDArray
+
+    from tumorlens.model.format import InputSpec, ModelMetadata
+    from tumorlens.model.run import Model
+
+MASK = "mask"
+PREFIX = "outlines."
+"""Of what comes from the other model's graph."""
+
+SMALLER = f"{INPUT_NAME}.smaller"
+"""The picture as the decision takes it, where the outlines take a larger one."""
+
+
+def join(decision: Model, outlines: Model, target: Path) -> Exported:
+    """Write a model file that decides as one model does, and whose mask is another's.
+
+    The file takes pictures of the size that the outlines are drawn on. Where the decision was made
+    on smaller ones, the graph averages pixels as `tumorlens.model.prepare` does.
+
+    Args:
+        decision: Gives everything but the mask; a mask of its own is dropped.
+        outlines: Gives the mask, and the rules for it.
+        target: The file to write.
+
+    Raises:
+        ModelIncompatible: The other gives no mask, sees another part of a picture or a smaller one,
+            or learnt from pictures that the decision is tested on; or what was written does not
+            compute what both compute.
+    """
+    _check(decision, outlines)
+    proto = _joined(graph_of(decision), graph_of(outlines), decision, outlines)
+    metadata = _described(decision.metadata, outlines)
+    images = drawn_images(metadata.input)
+    wanted = _wanted(decision, outlines, images)
+    with made_beside(target) as made:
+        made.write_bytes(with_metadata(proto, metadata))
+        found = differences(load_file(made, threads=1).run(images), wanted)
+        found.require(SAME_GRAPH, "the joined graph")
+        size = made.stat().st_size
+    return Exported(target, size, metadata, found)
+
+
+def averaging(larger: int, smaller: int) -> NDArray[np.float32]:
+    """What brings a line of pixels to fewer: (smaller, larger), each row a triangle of sum 1.
+
+    It is the antialiased linear filter of Pillow and PyTorch.
+    """
+    scale = larger / smaller
+    centres = (np.arange(smaller) + 0.5) * scale
+    distances = np.abs(np.arange(larger) + 0.5 - centres[:, None]) / scale
+    weights = np.clip(1 - distances, 0, None)
+    result: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
+
+
+def _check(decision: Model, outlines: Model) -> None:
+    ours, theirs = decision.metadata.input, outlines.metadata.input
+    if not outlines.gives_mask:
+        msg = f"{outlines.label}: gives no mask; name a model that outlines lesions"
+        raise ModelIncompatible(msg)
+    if (ours.channels, ours.crop, ours.resize) != (theirs.channels, theirs.crop, theirs.resize):
+        msg = (
+            f"{outlines.label} sees another part of a picture than {decision.label} does; channels, "
+            "crop and resize of their inputs must be the same"
+        )
+        raise ModelIncompatible(msg)
+    if ours.height > theirs.height or ours.width > theirs.width:
+        msg = (
+            f"{outlines.label} takes smaller pictures ({theirs.height} x {theirs.width}) than "
+            f"{decision.label} does ({ours.height} x {ours.width}); it must take as large ones"
+        )
+        raise ModelIncompatible(msg)
+    if ours.height * theirs.width != ours.width * theirs.height:
+        msg = f"the pictures of {outlines.label} and {decision.label} are not of the same shape"
+        raise ModelIncompatible(msg)
+    tested, left_out = (_test_fold(one.metadata) for one in (decision, outlines))
+    if tested is not None and left_out is not None and tested != left_out:
+        msg = (
+            f"{outlines.label} left out fold {left_out}, and learnt from fold {tested}, which "
+            f"{decision.label} is tested on; train it with data.test_fold={tested}"
+        )
+        raise ModelIncompatible(msg)
+
+
+def _test_fold(metadata: ModelMetadata) -> object:
+    data: Any = metadata.recipe.get("data")
+    return data.get("test_fold") if isinstance(data, dict) else None
+
+
+def _described(metadata: ModelMetadata, outlines: Model) -> ModelMetadata:
+    theirs = outlines.metadata
+    source = OutlineSource(
+        name=theirs.name,
+        sha256=outlines.sha256,
+        recipe=theirs.recipe,
+        data=theirs.data,
+    )
+    return metadata.model_copy(
+        update={"input": theirs.input, "mask": theirs.mask, "outlines": source}
+    )
+
+
+def _joined(
+    ours: onnx.ModelProto, theirs: onnx.ModelProto, decision: Model, outlines: Model
+) -> onnx.ModelProto:
+    import onnx
+    from onnx import compose
+
+    if {(o.domain, o.version) for o in ours.opset_import} != {
+        (o.domain, o.version) for o in theirs.opset_import
+    }:
+        msg = f"{outlines.label} and {decision.label} are of different operator sets; export anew"
+        raise ModelIncompatible(msg)
+    drawing = onnx.utils.Extractor(theirs).extract_model([INPUT_NAME], [MASK]).graph
+    drawing = compose.add_prefix_graph(drawing, PREFIX, rename_inputs=False, rename_outputs=False)
+    proto = onnx.ModelProto()
+    proto.CopyFrom(onnx.utils.Extractor(ours).extract_model([INPUT_NAME], _kept(ours)))
+    graph = proto.graph
+    _shrink(graph, decision.metadata.input, outlines.metadata.input)
+    del graph.input[:]
+    graph.input.extend(drawing.input)
+    graph.node.extend(drawing.node)
+    graph.initializer.extend(drawing.initializer)
+    graph.output.extend(drawing.output)
+    del graph.value_info[:]
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _kept(proto: onnx.ModelProto) -> list[str]:
+    return [output.name for output in proto.graph.output if output.name != MASK]
+
+
+def _shrink(graph: onnx.GraphProto, smaller: InputSpec, larger: InputSpec) -> None:
+    """Let a graph take larger pictures, in place."""
+    from onnx import helper, numpy_helper
+
+    if (smaller.height, smaller.width) == (larger.height, larger.width):
+        return
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == INPUT_NAME:
+                node.input[place] = SMALLER
+    rows, columns = f"{SMALLER}.rows", f"{SMALLER}.columns"
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(averaging(larger.height, smaller.height), rows),
+            numpy_helper.from_array(
+                np.ascontiguousarray(averaging(larger.width, smaller.width).T), columns
+            ),
+        ]
+    )
+    before = [
+        helper.make_node("MatMul", [rows, INPUT_NAME], [f"{SMALLER}.half"], name=f"{SMALLER}.1"),
+        helper.make_node("MatMul", [f"{SMALLER}.half", columns], [SMALLER], name=f"{SMALLER}.2"),
+    ]
+    after = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*before, *after])
+
+
+def _wanted(decision: Model, outlines: Model, images: NDArray[np.float32]) -> RawOutputs:
+    """What both give for the same pictures, each by itself."""
+    size = decision.metadata.input
+    rows = averaging(images.shape[2], size.height)
+    columns = averaging(images.shape[3], size.width)
+    smaller = images
+    if images.shape[2:] != (size.height, size.width):
+        smaller = np.ascontiguousarray(rows @ images @ columns.T, dtype=np.float32)
+    decided, drawn = decision.run(smaller), outlines.run(images)
+    return RawOutputs(
+        probabilities=decided.probabilities,
+        heatmap=decided.heatmap,
+        novelty=decided.novelty,
+        mask=drawn.mask,
+    )
