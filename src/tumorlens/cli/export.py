@@ -31,6 +31,9 @@ images that it learnt from, and measures on its test fold what that costs.
 `tumorlens export mobilenetv2-4class --to onnx-fp16` starts from an installed model, or from a
 model file.
 
+`tumorlens export runs/v1 --outlines outlines.onnx` decides by the one model, and outlines lesions
+by the other.
+
 `tumorlens export runs/first --to openvino`, `--to safetensors` and `--to keras` are for other
 programs.
 
@@ -61,6 +64,12 @@ def export(
     max_loss: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Points of accuracy that may be lost.")
     ] = MOST_POINTS_LOST,
+    outlines: Annotated[
+        str | None,
+        typer.Option(
+            help="A model, by name or file, whose mask the file gives in place of its own."
+        ),
+    ] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="evaluation.json of tumorlens evaluate, to be kept inside.")
     ] = None,
@@ -74,15 +83,17 @@ def export(
     _check_out(to, out, register=register)
     if data and to not in {Form.FP16, Form.INT8}:
         _refuse("--data", f"is for reduced precision; nothing is measured for --to {to}")
+    if outlines and to is not Form.ONNX:
+        _refuse("--outlines", f"gives an ONNX model file; convert that to {to} afterwards")
     figures = load_evaluation(metrics).metrics if metrics else ()
     if Path(source).is_dir():
         run = Path(source)
         manifest = manifest or run / "manifest.csv"
-        found = _of_run(run, to, out, figures, data, manifest, max_loss)
+        found = _of_run(run, to, out, figures, data, manifest, max_loss, outlines)
     else:
         if metrics:
             _refuse("--metrics", "figures are put into the model file of a run")
-        found = _of_model(source, to, out, data, manifest, max_loss)
+        found = _of_model(source, to, out, data, manifest, max_loss, outlines)
     _tell(found, to)
     if register:
         from tumorlens.train.export.publish import register as publish
@@ -98,19 +109,22 @@ def _of_run(
     data: Path | None,
     manifest: Path,
     max_loss: float,
+    outlines: str | None,
 ) -> Exported:
     from tumorlens.model.load import load_file
     from tumorlens.train.export.convert import export, export_weights
     from tumorlens.train.run import open_run
 
     name = open_run(run).recipe.name
-    if to is Form.ONNX:
+    if to is Form.ONNX and not outlines:
         return export(run, out or _default(name, to), figures)
-    if not to.takes_model_files:
+    if to is not Form.ONNX and not to.takes_model_files:
         return export_weights(run, out or _default(name, to), to, figures)
     with tempfile.TemporaryDirectory() as folder:
         exported = export(run, Path(folder) / "run.onnx", figures)
         model = load_file(exported.path, threads=1)
+        if outlines:
+            return _joined(model, outlines, out)
         return _converted(model, to, out, _samples(model, data, manifest), max_loss)
 
 
@@ -121,15 +135,26 @@ def _of_model(
     data: Path | None,
     manifest: Path | None,
     max_loss: float,
+    outlines: str | None,
 ) -> Exported:
     from tumorlens.model.registry import load_model
 
     model = load_model(source, threads=1)
+    if outlines:
+        return _joined(model, outlines, out)
     if to is Form.ONNX:
         _refuse("--to onnx", f"{source} is an ONNX model file already")
     if not to.takes_model_files:
         _refuse(f"--to {to}", f"needs a run's own weights; {source} is a model file. Name the run")
     return _converted(model, to, out, _samples(model, data, manifest), max_loss)
+
+
+def _joined(model: Model, outlines: str, out: Path | None) -> Exported:
+    from tumorlens.model.registry import load_model
+    from tumorlens.train.export.join import join
+
+    target = out or _default(model.metadata.name, Form.ONNX)
+    return join(model, load_model(outlines, threads=1), target)
 
 
 def _converted(

@@ -9,7 +9,7 @@ from tumorlens.train.dense.network import (
     draw_out,
     pool_under,
 )
-from tumorlens.train.dense.spec import LossSpec
+from tumorlens.train.dense.spec import Encoder, LossSpec
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,47 @@ def test_a_picture_and_its_mirror_image_get_the_same_answer():
 
 def test_weights_stay_under_fifteen_megabytes(network):
     assert sum(p.numel() for p in network.parameters()) * 4 < 15e6
+
+
+@pytest.fixture(scope="module")
+def shallow():
+    torch.manual_seed(0)
+    return LesionNetwork(1, contrast=4.0, encoder=Encoder.SHALLOW, frozen=3)
+
+
+class TestShallow:
+    """If these fail, the network for outlines is none, or is not the small one."""
+
+    def test_it_gives_the_same_answers_from_a_third_of_the_weights(self, shallow, network):
+        with torch.inference_mode():
+            outputs = shallow.eval()(torch.rand(2, 1, 96, 128))
+        assert outputs.marks.shape == (2, 1, 24, 32)
+        assert outputs.kinds.shape == (2, 1)
+        ours, theirs = (sum(p.numel() for p in n.parameters()) for n in (shallow, network))
+        assert ours < theirs / 3
+
+    def test_a_place_is_judged_by_the_whole_head(self, shallow):
+        features = torch.rand(1, 128, 12, 12)
+        other = features.clone()
+        other[..., 0, 0] += 1
+        context = shallow.eval().decoder.context
+        with torch.inference_mode():
+            moved = (context(other) - context(features)).abs().amax(dim=1)[0]
+        assert moved[-1, -1] > 0
+        assert moved[8, 8] > moved[-1, -1]  # what is within reach of the convolutions moves more
+
+    def test_frozen_stages_stay_as_they_are_and_the_others_learn(self, shallow):
+        before = {name: value.clone() for name, value in shallow.state_dict().items()}
+        optimizer = torch.optim.SGD([p for p in shallow.parameters() if p.requires_grad], lr=0.1)
+        shallow.train()(torch.rand(2, 1, 96, 96)).marks.square().mean().backward()
+        optimizer.step()
+        changed = {
+            n for n, value in shallow.state_dict().items() if not torch.equal(value, before[n])
+        }
+        early = ("backbone.Conv1", "backbone.bn_Conv1", "backbone.expanded", "backbone.block_1_")
+        assert not [name for name in changed if name.startswith(early)]
+        assert "backbone.block_3_expand.weight" in changed
+        assert "backbone.block_3_expand_BN.running_mean" in changed
 
 
 def test_class_logits_are_the_two_decisions_joined(network):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from tumorlens import load_model
 from tumorlens.data.split import split
-from tumorlens.errors import DatasetError
+from tumorlens.errors import DatasetError, RecipeError
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import draw_phantom, read
 from tumorlens.train.dense.draw import Drawer
@@ -119,6 +119,30 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(finished, root, tmp_pat
     found = torch.load(resumed.weights, weights_only=True)
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_outlines_learn_once_from_all_folds_but_the_test_fold(root, tmp_path):
+    chosen = load_recipe(
+        "tumorlens-outlines",
+        [s for s in SMALL if "small_first" not in s] + ["dense.frozen_stages=0"],
+    )
+    found = train(
+        chosen, root, tmp_path / "run", init=None, device=torch.device("cpu"), watcher=Silent()
+    )
+    assert not (found.folder / "select").exists()
+    exported = export(found.folder, tmp_path / "m.onnx")
+    assert exported.metadata.mask == chosen.dense.rules
+    assert exported.metadata.classes == ("no_tumor", "tumor")
+    pixels = next(read(root / "drawn/images/100.png")).pixels
+    raw = load_model(tmp_path / "m.onnx").run(prepare(pixels, exported.metadata.input).tensor[None])
+    assert raw.mask.shape == (1, 1, 32, 32)
+    assert raw.probabilities.shape == (1, 2)
+
+
+def test_stages_that_stay_as_they_are_need_weights_to_begin_with(root, tmp_path):
+    with pytest.raises(RecipeError, match=r"--init, or --set dense\.frozen_stages=0"):
+        run(root, tmp_path / "run", "dense.frozen_stages=2")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_first_epochs_see_smaller_pictures_and_the_others_whole_ones(

@@ -17,6 +17,8 @@ from tumorlens.train.architectures.spec import Architecture, NetworkSpec, Normal
 from tumorlens.train.architectures.vgg16 import MEANS_BGR, VGG16
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tumorlens.model.format import InputSpec
     from tumorlens.train.architectures.backbone import Backbone
 
@@ -149,7 +151,7 @@ def build(spec: NetworkSpec, classes: int, input: InputSpec) -> Classifier:  # n
 def _backbone(spec: NetworkSpec) -> Backbone:
     if spec.architecture is Architecture.CNN:
         return CNN(spec.stages)
-    makers = {
+    makers: dict[Architecture, Callable[[], Backbone]] = {
         Architecture.MOBILENET: MobileNet,
         Architecture.MOBILENETV2: MobileNetV2,
         Architecture.VGG16: VGG16,

@@ -74,11 +74,11 @@ class MobileNetV2(Backbone):
         index = 0
         ends = [2]
         for stage in STAGES:
-            if self._is_complete:
+            if self._complete():
                 break
             for position in range(stage.blocks):
                 stride = stage.stride if position == 0 else 1
-                if self._is_complete:
+                if self._complete():
                     break
                 self._add_block(index, channels, stage, stride)
                 self.channels = channels * stage.expansion
@@ -93,8 +93,7 @@ class MobileNetV2(Backbone):
         starts, stops = [0, *ends], [*ends, len(names)]
         self.stages = tuple(names[a:b] for a, b in zip(starts, stops, strict=True))
 
-    @property
-    def _is_complete(self) -> bool:
+    def _complete(self) -> bool:
         """Whether the last block that is wanted is built."""
         return bool(self._blocks) and self._blocks[-1].prefix == self._last
 
@@ -113,7 +112,7 @@ class MobileNetV2(Backbone):
             Those features, in the order of the blocks, and the last ones, (N, channels, h, w).
         """
         x = self._activated("Conv1", "bn_Conv1", image, stride=2)
-        found = []
+        found: list[Tensor] = []
         for block in self._blocks:
             inputs, name = x, block.prefix
             if block.expands:

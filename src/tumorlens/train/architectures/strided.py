@@ -23,7 +23,7 @@ def convolved(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def _is_slow(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether it is a padded-by-hand depthwise one of stride 2 or more, in training, in bfloat16."""
+    """Whether it is a depthwise one of stride 2, padded by hand, that learns in bfloat16."""
     return (
         layer.groups == layer.in_channels > 1
         and layer.stride[0] > 1

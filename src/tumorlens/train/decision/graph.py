@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorlens.train.export.graph import NOVELTY, named, names_behind
+from tumorlens.train.export.graph import NOVELTY, named, names_behind, rename
 
 if TYPE_CHECKING:
     import onnx
@@ -85,8 +85,8 @@ def soften(proto: onnx.ModelProto, softening: Softening) -> None:
     """
     graph = proto.graph
     inner = f"{_MARK}probabilities"
-    _rename(graph, "probabilities", inner)
-    _rename(graph, "heatmap", f"{_MARK}heatmap")
+    rename(graph, "probabilities", inner)
+    rename(graph, "heatmap", f"{_MARK}heatmap")
     constants = {
         "least": _LEAST,
         "members": softening.members,
@@ -143,15 +143,6 @@ def embed(proto: onnx.ModelProto, tensor: str, projection: Projection) -> None:
 def is_calibrated(proto: onnx.ModelProto) -> bool:
     """Whether these changes were made already: they must not be made twice."""
     return any(tensor.name.startswith(_MARK) for tensor in proto.graph.initializer)
-
-
-def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Another name for a tensor wherever a node gives or takes it; outputs keep theirs."""
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = new
 
 
 def _constant(graph: onnx.GraphProto, name: str, value: NDArray[Any]) -> None:

@@ -76,7 +76,8 @@ class Drawer:
         self._shares = torch.tensor(
             [w * (len(self._pools[r]) > 0) for r, w in zip(Role, weights, strict=True)]
         )
-        self._weights = {r: _by_root_of_set(data, pool) for r, pool in self._pools.items()}
+        power = spec.draws.size_power
+        self._weights = {r: _by_size_of_set(data, p, power) for r, p in self._pools.items()}
         marked = self._pools[Role.MARKED]
         self._position = {int(number): place for place, number in enumerate(marked)}
         self._donors = lesions.find_donors(data.images.pixels[marked], data.masks[marked])
@@ -179,11 +180,11 @@ def _pool(data: MarkedImages, role: Role) -> Tensor:
     return torch.nonzero((data.marked, data.free, unmarked)[role]).flatten()
 
 
-def _by_root_of_set(data: MarkedImages, pool: Tensor) -> Tensor:
-    """How often each picture of a pool is drawn: a set counts by the square root of its size."""
+def _by_size_of_set(data: MarkedImages, pool: Tensor, power: float) -> Tensor:
+    """How often each picture of a pool is drawn: a set counts by a power of its size."""
     sources = [data.images.entries[int(number)].source for number in pool]
     counts = Counter(sources)
-    return torch.tensor([counts[source] ** -0.5 for source in sources], dtype=torch.float64)
+    return torch.tensor([counts[source] ** (power - 1) for source in sources], dtype=torch.float64)
 
 
 def _happens(share: float, chance: Generator) -> bool:

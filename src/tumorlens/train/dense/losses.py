@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 WORST_SHARE = 0.02
 """The worst share of a picture's pixels counts by itself: a small lesion is lost in a mean."""
 
-ALL_WEIGHT, WORST_WEIGHT = 2.0, 0.3
-"""Bring both parts of the pixel loss to about the size of the others."""
+ALL_WEIGHT = 2.0
+"""Brings the mean over all pixels to about the size of the other parts."""
 
-OVERLAP_SMOOTHING = 10.0
-"""Pixels added to both sides of the Dice overlap, so that a speck does not decide it."""
+LEAST = 1e-6
+"""What is divided by, at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +47,9 @@ def dense_loss(outputs: DenseOutputs, taught: Taught, weights: LossSpec) -> Tens
     mask = functional.adaptive_avg_pool2d(taught.mask, (marks.shape[-2], marks.shape[-1]))
     known = taught.mask_known.float()
     count = known.sum().clamp_min(1)
-    pixels = (_pixel_loss(marks, mask) * known).sum() / count
+    pixels = (_pixel_loss(marks, mask, weights.worst) * known).sum() / count
     has_lesion = known * (mask.amax(dim=(1, 2, 3)) > 0.5).float()  # noqa: PLR2004 - more than half
-    overlap = (_overlap_loss(marks, mask) * has_lesion).sum() / count
+    overlap = (_overlap_loss(marks, mask, weights.smoothing) * has_lesion).sum() / count
     tumor = functional.binary_cross_entropy_with_logits(outputs.tumor.float(), taught.tumor)
     named = taught.kind >= 0
     kind = outputs.kinds.float().sum() * 0
@@ -63,16 +63,16 @@ def dense_loss(outputs: DenseOutputs, taught: Taught, weights: LossSpec) -> Tens
     )
 
 
-def _pixel_loss(marks: Tensor, mask: Tensor) -> Tensor:
+def _pixel_loss(marks: Tensor, mask: Tensor, worst_weight: float) -> Tensor:
     """(N, 1, h, w) twice → (N,)."""
     each = functional.binary_cross_entropy_with_logits(marks, mask, reduction="none").flatten(1)
     worst = torch.topk(each, max(1, round(WORST_SHARE * each.shape[1])), dim=1).values
-    return ALL_WEIGHT * each.mean(dim=1) + WORST_WEIGHT * worst.mean(dim=1)
+    return ALL_WEIGHT * each.mean(dim=1) + worst_weight * worst.mean(dim=1)
 
 
-def _overlap_loss(marks: Tensor, mask: Tensor) -> Tensor:
+def _overlap_loss(marks: Tensor, mask: Tensor, smoothing: float) -> Tensor:
     """One minus the soft Dice overlap (Milletari et al., 2016), (N, 1, h, w) twice → (N,)."""
     found = torch.sigmoid(marks)
     both = (found * mask).sum(dim=(1, 2, 3))
     either = found.sum(dim=(1, 2, 3)) + mask.sum(dim=(1, 2, 3))
-    return 1 - (2 * both + OVERLAP_SMOOTHING) / (either + OVERLAP_SMOOTHING)
+    return 1 - (2 * both + smoothing) / (either + smoothing).clamp_min(LEAST)

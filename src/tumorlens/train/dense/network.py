@@ -101,9 +101,9 @@ class LesionNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.kinds = nn.Linear(self.backbone.channels + DECODER_CHANNELS[-1], kinds)
         for module in self._unchanged():
-            module.requires_grad_(False)  # noqa: FBT003 - PyTorch's own signature
+            module.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - PyTorch's own signature
+    def train(self, mode: bool = True) -> Self:
         """Let it learn or answer; what is frozen keeps the statistics that it began with."""
         super().train(mode)
         for module in self._unchanged():
@@ -174,14 +174,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.reduce = _pointwise(features, DECODER_CHANNELS[-1])
         self.context: nn.Module = nn.Identity()
-        skips = SKIP_CHANNELS
-        if encoder is Encoder.SHALLOW:
-            self.context, skips = Context(DECODER_CHANNELS[-1]), skips[:-1]
         below = (*DECODER_CHANNELS[1:], DECODER_CHANNELS[-1])
-        self.stages = nn.ModuleList(
-            DecoderStage(inputs, skip, outputs)
-            for inputs, skip, outputs in zip(below, skips, DECODER_CHANNELS, strict=False)
-        )
+        sizes = list(zip(below, SKIP_CHANNELS, DECODER_CHANNELS, strict=True))
+        if encoder is Encoder.SHALLOW:  # its deepest features are those of the last skip
+            self.context = Context(DECODER_CHANNELS[-1])
+            sizes = sizes[:-1]
+        self.stages = nn.ModuleList(DecoderStage(*each) for each in sizes)
         self.marks = nn.Conv2d(DECODER_CHANNELS[0], 1, 1)
         # Few pixels are lesion: starting there spares the first steps from unlearning a half.
         nn.init.constant_(self.marks.bias, -3.0)  # type: ignore[arg-type]

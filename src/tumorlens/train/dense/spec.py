@@ -27,17 +27,19 @@ class _Strict(BaseModel):
 class DrawSpec(_Strict):
     """Which pictures are drawn for a batch, as weights of which only the ratios mean anything.
 
-    Every batch is mixed, and within each of the three the sets count by the square root of their
-    size, so that a small set is seen and a large one does not crowd the others out.
+    Every batch is mixed, and within each of the three the sets count by a power of their size, so
+    that a small set is seen and a large one does not crowd the others out.
 
     Attributes:
         images: Pictures an epoch.
+        size_power: Of a set's size; 0 lets all sets count the same, 1 all pictures.
         marked: Tumors with a mask.
         free: Pictures without a tumor.
         unmarked: Tumors without a mask: it is only known that there is one.
     """
 
     images: Annotated[int, Field(ge=1)] = 2048
+    size_power: Fraction = 0.5
     marked: NotNegative = 0.60
     free: NotNegative = 0.27
     unmarked: NotNegative = 0.13
@@ -75,13 +77,18 @@ class LossSpec(_Strict):
 
     Attributes:
         pixels: Cross-entropy of the marks, over all pixels and over the worst of each picture.
+        worst: How much the worst pixels count in it.
         overlap: One minus the soft Dice overlap, of pictures with a lesion.
+        smoothing: Pixels of the marks that are added to both sides of the overlap, so that a speck
+            does not decide it; many of them let small lesions count less.
         tumor: Cross-entropy of the decision.
         kind: Cross-entropy of the kind, of tumors whose kind is known.
     """
 
     pixels: NotNegative = 1.0
+    worst: NotNegative = 0.3
     overlap: NotNegative = 0.5
+    smoothing: NotNegative = 10.0
     tumor: NotNegative = 0.5
     kind: NotNegative = 0.5
 

@@ -30,17 +30,25 @@ def named(proto: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def extractor_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that every answer depends on, in order.
+def extractors(graph: onnx.GraphProto) -> list[list[onnx.NodeProto]]:
+    """The feature extractors of a graph, each as its nodes in order; the decision's comes first.
 
     Probabilities, heatmap and mask are computed from the same features, so what they have in
     common is the feature extractor (and the decoder of a network that marks), whatever the
-    architecture. What tells pictures apart may look at a part of it only, such as the picture
-    without its mirror image.
+    architecture. Where the mask is of a network of its own (`tumorlens.train.export.join`), all
+    that it depends on is a second one. What tells pictures apart may look at a part of the first
+    only, such as the picture without its mirror image.
     """
-    answers = [output.name for output in graph.output if output.name not in LIKENESS]
-    shared = set.intersection(*(names_behind(graph, name) for name in answers))
-    return [node for node in graph.node if node.name in shared]
+    behind = {
+        output.name: names_behind(graph, output.name)
+        for output in graph.output
+        if output.name not in LIKENESS
+    }
+    convolutions = {node.name for node in graph.node if node.op_type == "Conv"}
+    decides = behind["probabilities"] & convolutions
+    apart = [own for own in behind.values() if decides and not own & decides]
+    shared = set.intersection(*(own for own in behind.values() if own not in apart))
+    return [[node for node in graph.node if node.name in names] for names in (shared, *apart)]
 
 
 def names_behind(graph: onnx.GraphProto, output: str) -> set[str]:
@@ -54,6 +62,15 @@ def names_behind(graph: onnx.GraphProto, output: str) -> set[str]:
             found.add(node.name)
             open_names += node.input
     return found
+
+
+def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Another name for a tensor wherever a node gives or takes it; outputs keep theirs."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:

@@ -7,13 +7,14 @@ are stored in 16 bits, and widened when the model is loaded.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tumorlens.errors import ModelIncompatible
 from tumorlens.model.format import INPUT_NAME
-from tumorlens.train.export.graph import drop_unused, extractor_nodes, named, names_behind
+from tumorlens.train.export.graph import drop_unused, extractors, named, names_behind
 
 if TYPE_CHECKING:
     import onnx
@@ -87,10 +88,10 @@ def store_head_in_half(proto: onnx.ModelProto) -> None:
 
 
 def _zone(graph: onnx.GraphProto) -> set[str]:
-    """The names of the extractor's nodes from its first convolution on."""
+    """The names of the extractors' nodes, from the first convolution of each on."""
     zone: set[str] = set()
     given: set[str] = set()
-    for node in extractor_nodes(graph):
+    for node in chain.from_iterable(extractors(graph)):
         follows = node.op_type == "Conv" or given.intersection(node.input)
         if follows and node.op_type in HALVED:
             zone.add(node.name)

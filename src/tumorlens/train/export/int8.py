@@ -22,7 +22,7 @@ import numpy as np
 
 from tumorlens.errors import ModelIncompatible
 from tumorlens.model.format import INPUT_NAME
-from tumorlens.train.export.graph import drop_unused, extractor_nodes, named
+from tumorlens.train.export.graph import drop_unused, extractors, named
 from tumorlens.train.export.half import store_head_in_half
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def quantise(proto: onnx.ModelProto, images: NDArray[np.float32]) -> onnx.ModelP
     """A graph with its feature extractor in 8-bit integers.
 
     1. Round the weights of one early layer at a time, and see how far the logits move.
-    2. Leave the layers up to the last sensitive one in float.
+    2. Leave the layers up to the last sensitive one in float; where outlines have an extractor of
+       their own, as many of its layers.
     3. Run the calibration images to find the range of every activation of the others.
     4. Round weights and activations; store the large weights of the head in 16-bit float.
 
@@ -74,14 +75,15 @@ def quantise(proto: onnx.ModelProto, images: NDArray[np.float32]) -> onnx.ModelP
         ModelIncompatible: It has too few convolutions, or is not in 32-bit float.
     """
     source = named(proto)
-    extractor = extractor_nodes(source.graph)
-    convolutions = [n.name for n in extractor if n.op_type == "Conv"]
-    if not convolutions:
+    found = extractors(source.graph)
+    convolutions = [[n.name for n in nodes if n.op_type == "Conv"] for nodes in found]
+    if not convolutions[0]:
         msg = "its graph has no convolution that all outputs depend on; it cannot be converted"
         raise ModelIncompatible(msg)
-    kept = set(convolutions[: sensitive_layers(source, convolutions, images[:PROBES])])
+    layers = sensitive_layers(source, convolutions[0], images[:PROBES])
+    kept = {name for names in convolutions for name in names[:layers]}
     kept |= _narrow_layers(source.graph)
-    chosen = [node.name for node in extractor if node.name not in kept]
+    chosen = [node.name for nodes in found for node in nodes if node.name not in kept]
     quantised = named(_quantised(source, chosen, images))
     store_head_in_half(quantised)
     drop_unused(quantised.graph)

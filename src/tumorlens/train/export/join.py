@@ -1,9 +1,9 @@
 """Two networks in one graph: the decision of one model, and the outlines of another.
 
 What a decision should be made of and what an outline should follow are not the same. A decision
-that is to hold for hospitals it has not seen is taught on pictures that are bent, blurred and robbed
-of their lesions, and marks with restraint; an outline is drawn best by a network that saw lesions
-as they are, in more pixels.
+that is to hold for hospitals it has not seen is taught on pictures that are bent, blurred and
+robbed of their lesions, and marks with restraint; an outline is drawn best by a network that saw
+lesions as they are, in more pixels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tumorlens.model.load import load_file
 from tumorlens.model.run import RawOutputs
 from tumorlens.train.export.compare import SAME_GRAPH, differences, drawn_images
 from tumorlens.train.export.convert import Exported, graph_of
-from tumorlens.train.export.graph import with_metadata
+from tumorlens.train.export.graph import rename, with_metadata
 from tumorlens.train.export.place import made_beside
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def _check(decision: Model, outlines: Model) -> None:
         raise ModelIncompatible(msg)
     if (ours.channels, ours.crop, ours.resize) != (theirs.channels, theirs.crop, theirs.resize):
         msg = (
-            f"{outlines.label} sees another part of a picture than {decision.label} does; channels, "
-            "crop and resize of their inputs must be the same"
+            f"{outlines.label} sees another part of a picture than {decision.label} does; "
+            "channels, crop and resize of their inputs must be the same"
         )
         raise ModelIncompatible(msg)
     if ours.height > theirs.height or ours.width > theirs.width:
@@ -123,7 +123,8 @@ def _described(metadata: ModelMetadata, outlines: Model) -> ModelMetadata:
         data=theirs.data,
     )
     return metadata.model_copy(
-        update={"input": theirs.input, "mask": theirs.mask, "outlines": source}
+        # What was measured before holds no more: the mask is another, and pixels are averaged.
+        update={"input": theirs.input, "mask": theirs.mask, "outlines": source, "metrics": ()}
     )
 
 
@@ -139,16 +140,19 @@ def _joined(
         msg = f"{outlines.label} and {decision.label} are of different operator sets; export anew"
         raise ModelIncompatible(msg)
     drawing = onnx.utils.Extractor(theirs).extract_model([INPUT_NAME], [MASK]).graph
-    drawing = compose.add_prefix_graph(drawing, PREFIX, rename_inputs=False, rename_outputs=False)
+    image, mask = drawing.input[0], drawing.output[0]
+    drawing = compose.add_prefix_graph(drawing, PREFIX)
+    for name in (INPUT_NAME, MASK):
+        rename(drawing, PREFIX + name, name)
     proto = onnx.ModelProto()
     proto.CopyFrom(onnx.utils.Extractor(ours).extract_model([INPUT_NAME], _kept(ours)))
     graph = proto.graph
     _shrink(graph, decision.metadata.input, outlines.metadata.input)
     del graph.input[:]
-    graph.input.extend(drawing.input)
+    graph.input.append(image)
     graph.node.extend(drawing.node)
     graph.initializer.extend(drawing.initializer)
-    graph.output.extend(drawing.output)
+    graph.output.append(mask)
     del graph.value_info[:]
     onnx.checker.check_model(proto, full_check=True)
     return proto
@@ -164,10 +168,7 @@ def _shrink(graph: onnx.GraphProto, smaller: InputSpec, larger: InputSpec) -> No
 
     if (smaller.height, smaller.width) == (larger.height, larger.width):
         return
-    for node in graph.node:
-        for place, name in enumerate(node.input):
-            if name == INPUT_NAME:
-                node.input[place] = SMALLER
+    rename(graph, INPUT_NAME, SMALLER)
     rows, columns = f"{SMALLER}.rows", f"{SMALLER}.columns"
     graph.initializer.extend(
         [

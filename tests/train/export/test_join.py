@@ -1,0 +1,125 @@
+"""If these fail, a file decides or outlines as neither of its two models does."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+from typer.testing import CliRunner
+
+from tumorlens.cli.app import app
+from tumorlens.errors import ModelIncompatible
+from tumorlens.model.load import load_file
+from tumorlens.train.export.convert import convert
+from tumorlens.train.export.forms import Form
+from tumorlens.train.export.graph import extractors
+from tumorlens.train.export.join import averaging, join
+
+
+@pytest.fixture(scope="module")
+def joined(cnn_model, outlines, tmp_path_factory):
+    target = tmp_path_factory.mktemp("joined") / "both.onnx"
+    return load_file(join(cnn_model, outlines, target).path, threads=1)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).random((3, 1, 96, 96), np.float32)
+
+
+def smaller(images):
+    return functional.interpolate(
+        torch.from_numpy(images), size=(64, 64), mode="bilinear", antialias=True
+    ).numpy()
+
+
+def test_it_decides_as_the_one_and_outlines_as_the_other(joined, cnn_model, outlines, images):
+    found, decided, drawn = joined.run(images), cnn_model.run(smaller(images)), outlines.run(images)
+    np.testing.assert_allclose(found.probabilities, decided.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.heatmap, decided.heatmap, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.novelty, decided.novelty, rtol=1e-4)
+    np.testing.assert_allclose(found.mask, drawn.mask, atol=1e-6)
+    assert drawn.mask.std() > 0.01
+
+
+def test_its_file_says_whose_outlines_they_are(joined, cnn_model, outlines):
+    told = joined.metadata
+    assert (told.name, told.classes) == (cnn_model.metadata.name, cnn_model.metadata.classes)
+    assert told.input == outlines.metadata.input
+    assert told.mask == outlines.metadata.mask
+    assert told.outlines.name == "tumorlens-outlines"
+    assert told.outlines.sha256 == outlines.sha256
+    assert told.metrics == ()
+
+
+def test_pictures_of_one_size_are_taken_as_they_are(joined, outlines, images, tmp_path):
+    again = load_file(join(joined, outlines, tmp_path / "again.onnx").path, threads=1)
+    np.testing.assert_array_equal(again.run(images).probabilities, joined.run(images).probabilities)
+    assert again.path.stat().st_size < 1.01 * joined.path.stat().st_size
+
+
+@given(larger=st.integers(33, 300), share=st.floats(0.2, 1.0))
+@settings(deadline=None, max_examples=40)
+def test_fewer_pixels_are_made_as_pytorch_makes_them(larger, share):
+    fewer = max(8, int(larger * share))
+    line = np.random.default_rng(0).random((1, 1, 1, larger), np.float32)
+    wanted = functional.interpolate(
+        torch.from_numpy(line), size=(1, fewer), mode="bilinear", antialias=True
+    )
+    found = averaging(larger, fewer) @ line[0, 0, 0]
+    np.testing.assert_allclose(found, wanted[0, 0, 0].numpy(), atol=1e-4)
+
+
+def test_both_networks_are_converted(joined, images, tmp_path):
+    decides, draws = extractors(onnx.load(joined.path).graph)
+    assert [n.op_type for n in decides].count("Conv") == 4
+    assert [n.op_type for n in draws].count("Conv") > 40
+    half = load_file(convert(joined, tmp_path / "half.onnx", Form.FP16).path, threads=1)
+    assert half.path.stat().st_size < 0.6 * joined.path.stat().st_size
+    assert np.abs(half.run(images).mask - joined.run(images).mask).max() < 0.1
+
+
+class TestRefused:
+    """If these fail, a file is left whose answers mean something else than they say."""
+
+    def refuse(self, decision, drawing, tmp_path, match):
+        with pytest.raises(ModelIncompatible, match=match):
+            join(decision, drawing, tmp_path / "x.onnx")
+        assert not list(tmp_path.glob("x.onnx"))
+
+    def test_a_model_without_a_mask(self, cnn_model, tmp_path):
+        self.refuse(cnn_model, cnn_model, tmp_path, "gives no mask")
+
+    def test_another_part_of_the_picture(self, cnn_model, outlines_of, tmp_path):
+        other = outlines_of("input.crop='foreground'")
+        self.refuse(cnn_model, other, tmp_path, "another part of a picture")
+
+    def test_smaller_pictures(self, cnn_model, outlines_of, tmp_path):
+        other = outlines_of("input.height=32", "input.width=32")
+        self.refuse(cnn_model, other, tmp_path, r"smaller pictures \(32 x 32\)")
+
+    def test_pictures_of_another_shape(self, cnn_model, outlines_of, tmp_path):
+        other = outlines_of("input.height=96", "input.width=128")
+        self.refuse(cnn_model, other, tmp_path, "not of the same shape")
+
+    def test_outlines_that_learnt_from_what_the_decision_is_tested_on(
+        self, cnn_model, outlines_of, tmp_path
+    ):
+        other = outlines_of("data.test_fold=3", "data.validation_fold=4")
+        self.refuse(cnn_model, other, tmp_path, r"train it with data\.test_fold=1")
+
+
+def tumorlens(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="tumorlens")
+
+
+def test_the_command_joins_them(cnn_run, outlines, tmp_path):
+    out = tmp_path / "both.onnx"
+    done = tumorlens("export", cnn_run.folder, "--outlines", outlines.path, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    assert load_file(out, threads=1).metadata.outlines.name == "tumorlens-outlines"
+    done = tumorlens("export", out, "--to", "onnx-fp16", "--outlines", outlines.path)
+    assert done.exit_code == 2
+    assert "--outlines" in done.stderr
