@@ -123,6 +123,30 @@ def test_pooling_takes_what_lies_under_the_marks():
     assert torch.allclose(pool_under(features, weights), torch.tensor([[1.0, 0.0]]), atol=1e-4)
 
 
+def test_smoothing_lets_small_lesions_count_less():
+    mask = torch.zeros(2, 1, 48, 48)
+    mask[0, 0, 20:22, 20:22] = 1.0
+    mask[1, 0, 10:30, 10:30] = 1.0
+    missed = torch.full((2, 1, 48, 48), -8.0)
+    small, large = (
+        [
+            float(
+                dense_loss(
+                    DenseOutputs(missed[k : k + 1], torch.zeros(1), torch.zeros(1, 3)),
+                    Taught(
+                        mask[k : k + 1], torch.tensor([True]), torch.ones(1), torch.tensor([-1])
+                    ),
+                    LossSpec(pixels=0, tumor=0, kind=0, overlap=1, smoothing=pixels),
+                )
+            )
+            for pixels in (0.0, 10.0)
+        ]
+        for k in (0, 1)
+    )
+    assert small[0] == pytest.approx(large[0], abs=0.01)
+    assert small[1] < large[1] - 0.5
+
+
 def outputs_for(mask, tumor, kinds):
     marks = (mask * 16 - 8).requires_grad_()
     return DenseOutputs(marks, torch.tensor([tumor]), torch.tensor([kinds]))
