@@ -69,7 +69,7 @@ class Method:
 
 
 METHODS = {
-    # Measured when the recipe still answered with the mirror image too (docs/reference/ablation.md).
+    # Measured when the recipe still answered with the mirror image too.
     "tumorlens-v1": Method("tumorlens-v1", "tumorlens-v1", ("dense.mirrored=true",)),
     "plain": Method(
         "plain classifier", "mobilenetv2-4class", ("fit.refit=false", "fit.patience=12")

@@ -102,9 +102,8 @@ def writing_share(pixels: Picture) -> float:
         pixels: float32 (H, W), values in [0, 1].
     """
     fine = _reduced(pixels, _FINE_SIDE)
-    levels = np.sort(fine, axis=None)
-    spread = _level(levels, 0.99) - _level(levels, 0.01)
-    return _text_share(fine, max(spread, _SMALLEST_CHANGE))
+    dark, bright = _levels(fine, 0.01, 0.99)
+    return _text_share(fine, max(bright - dark, _SMALLEST_CHANGE))
 
 
 def _flags(scan: Scan) -> Iterator[QualityFlag]:
@@ -115,8 +114,8 @@ def _flags(scan: Scan) -> Iterator[QualityFlag]:
         yield QualityFlag(QualityKind.COLOUR, scan.colour, COLOUR_LIMIT)
     fine = _reduced(scan.pixels, _FINE_SIDE)
     coarse = _reduced(fine, _COARSE_SIDE)
-    levels = np.sort(coarse, axis=None)
-    peak, spread = _level(levels, 0.995), _level(levels, 0.99) - _level(levels, 0.01)
+    dark, bright, peak = _levels(coarse, 0.01, 0.99, 0.995)
+    spread = bright - dark
     if peak < BLANK_LIMIT:
         yield QualityFlag(QualityKind.BLANK, peak, BLANK_LIMIT)
     elif spread < FLAT_LIMIT:
@@ -154,9 +153,11 @@ def _reduced(pixels: Picture, side: int) -> Picture:
     return np.asarray(Image.fromarray(inner).reduce(factor))
 
 
-def _level(ordered: Picture, share: float) -> float:
-    """The grey level that this share of the pixels does not exceed."""
-    return float(ordered[int(share * (ordered.size - 1))])
+def _levels(picture: Picture, *shares: float) -> list[float]:
+    """The grey levels that these shares of the pixels do not exceed."""
+    places = [int(share * (picture.size - 1)) for share in shares]
+    ordered = np.partition(picture, places, axis=None)
+    return [float(ordered[place]) for place in places]
 
 
 def _sharpness(picture: Picture) -> float:
