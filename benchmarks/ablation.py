@@ -46,6 +46,29 @@ LONGER = (
 )
 
 
+MILD_CHANGES = (
+    "augment={rotation=20, scale=0.15, zoom=0.08, translate=0.05, shear=4, elastic=0.02, "
+    "flip=true, flip_vertical=true, crop=0.12, gamma=0.3, contrast=0.2, brightness=0.04, "
+    "blur=0.1, noise=0.015, bias_field=0.3, low_resolution=0.3, artefact_share=0.2}"
+)
+
+MILD = (
+    "input.height=192",
+    "input.width=192",
+    "dense.frozen_stages=3",
+    "dense.rules={level=0.4, peak_share=0.4}",
+    "dense.style_mixing=0",
+    "dense.mild_last.epochs=0",
+    "dense.draws={images=2560, size_power=0.75, marked=0.82, free=0.12, unmarked=0.06}",
+    "dense.lesions={remove=0, artefact=0, implant=0, draw=0, draw_removed=0}",
+    "dense.losses={overlap=1, smoothing=1, worst=0.1, tumor=0.3, kind=0.5}",
+    "fit.epochs=16",
+    "fit.learning_rate=1e-3",
+    "fit.average=0.99",
+    MILD_CHANGES,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One way to train.
@@ -124,6 +147,11 @@ VARIANTS = {
     "one-look": Variant(
         "the whole recipe, as the bundled model has it",
         scale=("dense.mirrored=false",),
+    ),
+    "mild": Variant(
+        "mild changes and no moved lesions, 192 pixels, 16 epochs, from folds 2 to 5",
+        MILD,
+        scale=(),
     ),
 }
 
