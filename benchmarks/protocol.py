@@ -69,8 +69,7 @@ class Method:
 
 
 METHODS = {
-    # Measured when the recipe still answered with the mirror image too.
-    "tumorlens-v1": Method("tumorlens-v1", "tumorlens-v1", ("dense.mirrored=true",)),
+    "tumorlens-v1": Method("tumorlens-v1", "tumorlens-v1"),
     "plain": Method(
         "plain classifier", "mobilenetv2-4class", ("fit.refit=false", "fit.patience=12")
     ),
