@@ -174,6 +174,7 @@ def _subject(model: Model) -> Subject:
         calibration=metadata.decision.calibration,
         study=metadata.decision.study,
         fitted_on=metadata.decision.fitted_on,
+        outlines=metadata.outlines,
         gives_mask=model.gives_mask,
     )
 

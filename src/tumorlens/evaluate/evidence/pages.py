@@ -10,10 +10,10 @@ from tumorlens.evaluate.evidence.checklists import CLAIM, TRIPOD_AI, Item
 from tumorlens.evaluate.tables import interval, table, to_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tumorlens.decide.finding import Status
-    from tumorlens.evaluate.evidence.record import Answered, Evidence
+    from tumorlens.evaluate.evidence.record import Answered, Evidence, Subject
     from tumorlens.model.format import Metric
 
 INTENDED_USE = f"""\
@@ -81,6 +81,7 @@ def _model_card(evidence: Evidence) -> str:
             "",
             f"- File SHA-256 `{subject.sha256}`; licence {subject.licence}.",
             f"- Recipe `{subject.recipe}`; classes {kinds}. It gives {gives}.",
+            *_outlines(subject),
             f"- To be named with it: {subject.attribution}",
             "",
             "## Intended use",
@@ -117,6 +118,15 @@ def _model_card(evidence: Evidence) -> str:
             LIMITS,
         ]
     )
+
+
+def _outlines(subject: Subject) -> Iterator[str]:
+    if (source := subject.outlines) is not None:
+        learnt = ", ".join(f"{one.images} images of {one.name}" for one in source.data)
+        yield (
+            f"- The mask is that of another network, `{source.name}` (file SHA-256 "
+            f"`{source.sha256}`), which learnt from {learnt}."
+        )
 
 
 def _decision(evidence: Evidence) -> list[str]:
