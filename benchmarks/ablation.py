@@ -232,11 +232,7 @@ def write_table() -> None:
     if WHOLE_RECIPE.is_file():
         whole = [json.loads(WHOLE_RECIPE.read_text(encoding="utf-8"))]
         cells = [_cell(whole, *asked) for asked in COLUMNS.values()]
-        lines.append(
-            "| the whole recipe | 1 | "
-            + " | ".join(cells)
-            + " |"
-        )
+        lines.append("| the whole recipe | 1 | " + " | ".join(cells) + " |")
     write_block(PAGE, "figures", lines)
 
 
