@@ -124,7 +124,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(finished, root, tmp_pat
 def test_outlines_learn_once_from_all_folds_but_the_test_fold(root, tmp_path):
     chosen = load_recipe(
         "tumorlens-outlines",
-        [s for s in SMALL if "small_first" not in s] + ["dense.frozen_stages=0"],
+        [s for s in SMALL if "small_first" not in s]
+        + ["dense.frozen_stages=0", "dense.encoder=whole"],
     )
     found = train(
         chosen, root, tmp_path / "run", init=None, device=torch.device("cpu"), watcher=Silent()
