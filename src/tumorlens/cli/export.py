@@ -85,6 +85,10 @@ def export(
         _refuse("--data", f"is for reduced precision; nothing is measured for --to {to}")
     if outlines and to is not Form.ONNX:
         _refuse("--outlines", f"gives an ONNX model file; convert that to {to} afterwards")
+    if outlines and metrics:
+        _refuse(
+            "--metrics", "holds for neither of two models that are joined; measure the new file"
+        )
     figures = load_evaluation(metrics).metrics if metrics else ()
     if Path(source).is_dir():
         run = Path(source)
@@ -153,8 +157,11 @@ def _joined(model: Model, outlines: str, out: Path | None) -> Exported:
     from tumorlens.model.registry import load_model
     from tumorlens.train.export.join import join
 
+    other = load_model(outlines, threads=1)
     target = out or _default(model.metadata.name, Form.ONNX)
-    return join(model, load_model(outlines, threads=1), target)
+    if target.resolve() in {model.path.resolve(), other.path.resolve()}:
+        _refuse("--out", f"{target} is one of the two models; name another file")
+    return join(model, other, target)
 
 
 def _converted(

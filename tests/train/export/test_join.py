@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from tumorlens.model.load import load_file
 from tumorlens.train.export.convert import convert
 from tumorlens.train.export.forms import Form
 from tumorlens.train.export.graph import extractors
+from tumorlens.train.export.int8 import quantise
 from tumorlens.train.export.join import averaging, join
 
 
@@ -81,6 +83,16 @@ def test_both_networks_are_converted(joined, images, tmp_path):
     assert np.abs(half.run(images).mask - joined.run(images).mask).max() < 0.1
 
 
+def test_both_networks_compute_in_8_bits(joined, images):
+    quantised = quantise(onnx.load(joined.path), np.repeat(images, 8, axis=0))
+    for nodes in extractors(quantised.graph):
+        assert "QuantizeLinear" in {node.op_type for node in nodes}
+    session = onnxruntime.InferenceSession(quantised.SerializeToString())
+    (mask,) = session.run(["mask"], {"image": images})
+    wanted = joined.run(images).mask
+    assert np.corrcoef(mask.ravel(), wanted.ravel())[0, 1] > 0.6  # weights of chance, on noise
+
+
 class TestRefused:
     """If these fail, a file is left whose answers mean something else than they say."""
 
@@ -120,6 +132,10 @@ def test_the_command_joins_them(cnn_run, outlines, tmp_path):
     done = tumorlens("export", cnn_run.folder, "--outlines", outlines.path, "--out", out)
     assert done.exit_code == 0, done.stderr
     assert load_file(out, threads=1).metadata.outlines.name == "tumorlens-outlines"
+    before = out.read_bytes()
+    done = tumorlens("export", out, "--outlines", outlines.path, "--out", out)
+    assert done.exit_code == 2
+    assert out.read_bytes() == before
     done = tumorlens("export", out, "--to", "onnx-fp16", "--outlines", outlines.path)
     assert done.exit_code == 2
     assert "--outlines" in done.stderr

@@ -1,7 +1,6 @@
 """Depthwise convolutions of stride 2, trained on a CPU in 16 bits without the wait.
 
-oneDNN has no fast kernel for the gradient of such a convolution in bfloat16: the four of a
-MobileNetV2 take half of the time that all its convolutions take backwards. In 32 bits it has one.
+oneDNN has no fast kernel for the gradient of such a convolution in bfloat16. In 32 bits it has one.
 """
 
 from __future__ import annotations
@@ -52,6 +51,7 @@ class _Strided(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
+        # torch.nn.grad's functions lose the layout of channels, which costs more than is gained.
         of_x, of_weight, _ = torch.ops.aten.convolution_backward(
             gradients[0].float(),
             x.float(),

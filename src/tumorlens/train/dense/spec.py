@@ -134,7 +134,7 @@ class DenseSpec(_Strict):
             mean of both: twice the time, and less chance in the answer.
         encoder: How much of MobileNetV2 there is.
         frozen_stages: Stages at the encoder's beginning that stay as they are: edges and textures,
-            whose training would take a quarter of the time. They need weights to begin with.
+            which spares the time of training them. They need weights to begin with.
         rules: What counts as marked. None fits it, temperature and thresholds on the validation
             fold, with a network that did not learn from it. Where it is given, the run learns from
             that fold too, and answers are not calibrated: enough for outlines, which are all that
