@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tumorlens.evaluate.masks import MaskCase
     from tumorlens.model.format import Metric
     from tumorlens.model.run import Model
-    from tumorlens.train.recipe import DataRecipe
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -93,9 +92,14 @@ class Experiment:
 
     @property
     def settings(self) -> list[str]:
-        """As for ``--set``; the next fold is what thresholds are fitted on."""
+        """As for ``--set``.
+
+        Where a source is left out, thresholds are fitted on the next fold, which is not learnt
+        from. Of five folds, each is fitted by the models of the others.
+        """
         sources = ", ".join(f"'{name}'" for name in self.sources)
         return [
+            *(["fit.refit=false"] if self.sources != ALL else []),
             f"data.sources=[{sources}]",
             f"data.test_fold={self.fold}",
             f"data.validation_fold={self.fold % len(FOLDS) + 1}",
@@ -244,8 +248,8 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
 def as_answered(models: Sequence[Trained], data: Path) -> Iterator[Metric]:
     """What is answered and what is withheld, each model's doubt fitted beside the others.
 
-    It is fitted on a model's own validation fold and on what three others answered for the folds
-    that they held out: on all but the fold that it is measured on.
+    It is fitted on what the others answered for the folds that they held out, and on a model's own
+    validation fold where it did not learn from that: on all but the fold that it is measured on.
     """
     cases: list[Case] = []
     probabilities = []
@@ -264,14 +268,15 @@ def _doubting(made: Trained, others: Sequence[Trained], data: Path) -> Model:
     """A fold's model, calibrated."""
     path = made.folder / "calibrated.onnx"
     if not path.is_file():
-        own = _folds(made).validation_fold
-        beside = [other.model for other in others if _folds(other).test_fold != own]
+        recipe = Recipe.of_model(made.model.metadata)
+        own = None if recipe.fit.refit else recipe.data.validation_fold
+        beside = [other.model for other in others if _test_fold(other) != own]
         calibrate_file(made.model, data, path, manifest=made.folder / "manifest.csv", beside=beside)
     return load_model(str(path), threads=1)
 
 
-def _folds(made: Trained) -> DataRecipe:
-    return Recipe.of_model(made.model.metadata).data
+def _test_fold(made: Trained) -> int:
+    return Recipe.of_model(made.model.metadata).data.test_fold
 
 
 def _made(name: str, method: str, data: Path, init: Path, runs: Path) -> Trained:

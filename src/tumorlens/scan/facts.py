@@ -260,9 +260,7 @@ def _between(foreground: Region, axis: int) -> Region:
 def _blurred(picture: Picture, radius: int) -> Picture:
     """The mean over a square of 2 x radius + 1 pixels; the border is repeated outwards."""
     width = 2 * radius + 1
-    for axis in (0, 1):
-        pads = [(radius + 1, radius) if each == axis else (0, 0) for each in (0, 1)]
-        sums = np.cumsum(np.pad(picture, pads, mode="edge"), axis=axis)
-        ends = np.take(sums, range(width, sums.shape[axis]), axis)
-        picture = (ends - np.take(sums, range(sums.shape[axis] - width), axis)) / width
+    for _ in ("down", "across"):
+        sums = np.cumsum(np.pad(picture, ((radius + 1, radius), (0, 0)), mode="edge"), axis=0)
+        picture = ((sums[width:] - sums[:-width]) / width).T
     return picture

@@ -1,20 +1,21 @@
 """If these fail, lesions are outlined where the network is not that sure, or not at all."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from tumorlens.train.dataset import LabelledImages
 from tumorlens.train.dense.images import MarkedImages
-from tumorlens.train.dense.level import LEVELS, fit_mask_rules, overlap_at
+from tumorlens.train.dense.level import LEVELS, Overlaps, fit_mask_rules, overlap_at
 from tumorlens.train.dense.network import DenseOutputs, LesionNetwork
 
 SIDE = 64
 
 
 def test_the_overlap_is_that_of_what_is_at_or_above_each_level():
-    probabilities = torch.tensor([[0.9, 0.3], [0.3, 0.05]]).view(1, 1, 2, 2)
-    drawn = torch.tensor([[True, True], [False, False]]).view(1, 1, 2, 2)
+    probabilities = np.array([[[0.9, 0.3], [0.3, 0.05]]], np.float32)
+    drawn = np.array([[[True, True], [False, False]]])
     found = dict(zip(LEVELS, overlap_at(LEVELS, probabilities, drawn)[0].tolist(), strict=True))
     assert found[0.3] == pytest.approx(2 * 2 / (3 + 2))
     assert found[0.35] == pytest.approx(2 * 1 / (1 + 2))
@@ -50,6 +51,23 @@ def test_lesions_of_which_the_network_is_unevenly_sure_are_outlined_by_a_share_o
     rules = fit_mask_rules(LesionNetwork(3), _squares(), torch.device("cpu"))
     assert rules.level <= 0.31
     assert 0.4 < rules.peak_share < 1
+
+
+def test_of_levels_that_overlap_alike_the_highest_is_taken():
+    values = np.full((1, 8, 8), 0.01, np.float32)
+    values[:, 2:6, 2:6] = 0.52
+    rules = Overlaps.of(values, values > 0.5).rules()
+    assert rules.level == 0.5
+    assert rules.peak_share == 0
+
+
+def test_a_lesion_that_no_level_reaches_counts_as_not_outlined():
+    sure, faint = np.full((2, 1, 8, 8), 0.01, np.float32)
+    sure[:, 2:6, 2:6], faint[:, 2:6, 2:6] = 0.9, 0.2
+    values = np.concatenate([sure, faint])
+    both = Overlaps.joined([Overlaps.of(one[None], one[None] > 0.1) for one in values])
+    assert len(both) == 2
+    assert both.rules().level <= 0.2
 
 
 def _squares():

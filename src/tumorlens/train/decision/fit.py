@@ -84,7 +84,8 @@ def calibrate_file(
     1. The images that it learnt from are proven by the hashes in its file.
     2. Its validation fold is answered, and what it learnt from.
     3. Probabilities are softened, no source drowning another, and the operating point, prediction
-       sets, limits on novelty and maps, and the rule for series are fitted on the validation fold.
+       sets, limits on novelty and maps, the rule for series, and what counts as marked are fitted
+       on the validation fold.
        Where other models of the same recipe left other folds out, their answers on those folds are
        fitted on as well (cross-conformal prediction: Vovk, "Cross-conformal predictors", 2015):
        one fold holds few patients. Where the final weights learnt from the validation fold, what
@@ -349,4 +350,7 @@ def _decided(
         }
     )
     decision = decision.model_copy(update={"selection": selection(softer, thresholds, on, right)})
-    return own, own.metadata.model_copy(update={"thresholds": thresholds}), decision
+    update: dict[str, Any] = {"thresholds": thresholds}
+    if answered.overlaps is not None:
+        update["mask"] = answered.overlaps.rules()
+    return own, own.metadata.model_copy(update=update), decision

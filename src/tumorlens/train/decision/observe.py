@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from tumorlens.decide.alarm import frame_energy
 from tumorlens.evaluate.figures import tumor_probability
@@ -16,6 +17,8 @@ from tumorlens.model.format import INPUT_NAME
 from tumorlens.model.prepare import prepare
 from tumorlens.scan import read
 from tumorlens.scan.facts import facts_of
+from tumorlens.train.dense.images import mask_paths, placed_mask
+from tumorlens.train.dense.level import Overlaps, drawn_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorlens.data.manifest import Entry
-    from tumorlens.model.format import ModelMetadata
+    from tumorlens.model.format import InputSpec, ModelMetadata
 
     Progress = Callable[[int, int], None]
     Numbers = NDArray[np.float64]
+
+MASK = "mask"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +47,7 @@ class Observations:
         novelty: (N,).
         frame: Share of the evidence for the likeliest tumor in the picture's frame, (N,).
         features: What the network knows them by, (N, D); None where it has no such place.
+        overlaps: Of the outlines of those whose lesions are drawn; None where there are none.
     """
 
     metadata: ModelMetadata
@@ -51,6 +57,7 @@ class Observations:
     novelty: Numbers
     frame: Numbers
     features: Numbers | None
+    overlaps: Overlaps | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -84,7 +91,7 @@ class Observations:
         return found
 
     def subset(self, rows: NDArray[Any] | slice) -> Observations:
-        """Some of them, by number, mask or slice."""
+        """Some of them, by number, mask or slice, without outlines."""
         numbers = np.arange(len(self))[rows]
         return Observations(
             self.metadata,
@@ -102,6 +109,7 @@ class Observations:
         Features are left out: each network has its own.
         """
         all_of = [self, *others]
+        drawn = [one.overlaps for one in all_of if one.overlaps is not None]
         return Observations(
             self.metadata,
             tuple(entry for one in all_of for entry in one.entries),
@@ -110,19 +118,12 @@ class Observations:
             np.concatenate([one.novelty for one in all_of]),
             np.concatenate([one.frame for one in all_of]),
             None,
+            Overlaps.joined(drawn) if drawn else None,
         )
 
     def with_probabilities(self, probabilities: Numbers) -> Observations:
         """The same images with other answers."""
-        return Observations(
-            self.metadata,
-            self.entries,
-            self.facts,
-            probabilities,
-            self.novelty,
-            self.frame,
-            self.features,
-        )
+        return replace(self, probabilities=probabilities)
 
 
 def observe(
@@ -148,6 +149,9 @@ def observe(
         ScanError: An image cannot be read.
     """
     names = ["probabilities", "heatmap", "novelty", *([feature] if feature else [])]
+    has_mask = MASK in [output.name for output in session.get_outputs()]
+    masks = mask_paths(root, {entry.source for entry in entries}) if has_mask else {}
+    names += [MASK] if masks else []
     positive = [metadata.classes.index(name) for name in metadata.positive]
 
     def one(entry: Entry) -> tuple[Any, ...]:
@@ -157,7 +161,10 @@ def observe(
         likeliest = max(positive, key=lambda number: float(given[0][0, number]))
         features = given[3][0] if feature else None
         energy = frame_energy(given[1][0], likeliest)
-        return facts_of(scan.pixels), given[0][0], float(given[2][0]), energy, features
+        overlap = None
+        if entry.name in masks:
+            overlap = _overlap(root / entry.name, masks[entry.name], given[-1], metadata.input)
+        return facts_of(scan.pixels), given[0][0], float(given[2][0]), energy, features, overlap
 
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -165,7 +172,8 @@ def observe(
             rows.append(row)
             if progress:
                 progress(number, len(entries))
-    facts, probabilities, novelty, frame, features = zip(*rows, strict=True)
+    facts, probabilities, novelty, frame, features, overlaps = zip(*rows, strict=True)
+    drawn = [one for one in overlaps if one is not None]
     return Observations(
         metadata,
         tuple(entries),
@@ -174,4 +182,16 @@ def observe(
         np.array(novelty, np.float64),
         np.array(frame, np.float64),
         np.array(features, np.float64) if feature else None,
+        Overlaps.joined(drawn) if drawn else None,
     )
+
+
+def _overlap(
+    image: Path, mask: Path, given: NDArray[np.float32], spec: InputSpec
+) -> Overlaps | None:
+    """Of an outline (1, 1, h, w); None where nothing was drawn."""
+    drawn = placed_mask(image, mask, spec)
+    if not drawn.any():
+        return None
+    height, width = given.shape[-2:]
+    return Overlaps.of(given[0], drawn_at(torch.from_numpy(drawn[None, None]), (height, width)))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from tumorlens.model.format import REQUIRED_OUTPUTS
 from tumorlens.train.calibrate import NoveltyHead
@@ -44,13 +43,10 @@ class ExportedLesions(nn.Module):
         self.temperature = temperature
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, 1, H, W) → (N, C), (N, C, H / 4, W / 4), (N,), (N, 1, H / 2, W / 2)."""
+        """(N, 1, H, W) → (N, C), (N, C, H / 2, W / 2), (N,), (N, 1, H / 2, W / 2)."""
         outputs, embedding = self.network.look(image)
         logits = self.network.classify(outputs) / self.temperature
         evidence = self.network.evidence.of_pixels(outputs.marks) / self.temperature
         heatmap = torch.cat([-evidence, evidence.expand(-1, logits.shape[1] - 1, -1, -1)], dim=1)
         novelty = self.novelty(embedding)
-        finer = functional.interpolate(
-            outputs.marks, scale_factor=2.0, mode="bilinear", align_corners=False
-        )
-        return torch.softmax(logits, dim=1), heatmap, novelty, torch.sigmoid(finer)
+        return torch.softmax(logits, dim=1), heatmap, novelty, torch.sigmoid(outputs.marks)

@@ -102,12 +102,11 @@ def load_marked(
     paths = mask_paths(root, {entry.source for entry in entries})
     masks = np.zeros((len(entries), 1, recipe.input.height, recipe.input.width), np.uint8)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        planes = pool.map(
-            lambda entry: _mask(root / entry.name, paths.get(entry.name), recipe.input), entries
-        )
-        for number, plane in enumerate(planes):
-            if plane is not None:
-                masks[number, 0] = plane
+        known = [number for number, entry in enumerate(entries) if entry.name in paths]
+        names = [entries[number].name for number in known]
+        planes = pool.map(lambda name: placed_mask(root / name, paths[name], recipe.input), names)
+        for number, plane in zip(known, planes, strict=True):
+            masks[number, 0] = np.rint(plane * 255)
     tensor = torch.from_numpy(masks)
     marked = tensor.flatten(1).amax(dim=1) > 127  # noqa: PLR2004 - half of 255
     if not marked.any():
@@ -137,13 +136,23 @@ def mask_paths(root: Path, sources: set[str]) -> dict[str, Path]:
     return found
 
 
-def _mask(path: Path, mask: Path | None, spec: InputSpec) -> NDArray[np.uint8] | None:
-    if mask is None:
-        return None
+def placed_mask(path: Path, mask: Path, spec: InputSpec) -> NDArray[np.float32]:
+    """What is drawn on an image, placed as the network's input is.
+
+    Args:
+        path: The image.
+        mask: What is drawn on it.
+        spec: The network's input.
+
+    Returns:
+        float32 (H, W) in [0, 1].
+
+    Raises:
+        DatasetError: It is not of the image's size.
+        ScanError: One of them cannot be read.
+    """
     picture, drawn = next(read(path)).pixels, next(read(mask)).pixels
     if drawn.shape != picture.shape:
         msg = f"{mask}: its size {drawn.shape} is not that of {path.name}, {picture.shape}"
         raise DatasetError(msg)
-    placed = resample((drawn > 0).astype(np.float32), place(picture, spec))
-    rounded: NDArray[np.uint8] = np.rint(placed * 255).astype(np.uint8)
-    return rounded
+    return resample((drawn > 0).astype(np.float32), place(picture, spec))

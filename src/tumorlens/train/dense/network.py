@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SKIPS = ("block_3_", "block_6_", "block_13_")
-"""The blocks whose expanded features, before their stride, the decoder takes: strides 4 to 16.
-
-A further stage at stride 2 would take two fifths of the decoder's time; what it could draw finer
-than a quarter of a pixel's width, the soft targets of the marks give as well.
-"""
+"""The blocks whose expanded features, before their stride, the decoder takes: strides 4 to 16."""
 
 SKIP_CHANNELS = (144, 192, 576)
 DECODER_CHANNELS = (64, 96, 128)
 """Of the decoder at strides 4, 8 and 16."""
+
+FINER = 2
+"""Marks are drawn at half of the last decoder stage's stride, as several channels of it (sub-pixel
+convolution, Shi et al., 2016): a further stage would take two fifths of the decoder's time."""
 
 DILATIONS = (2, 4)
 """Of the 5 x 5 convolutions by which a shallow encoder's deepest features see the whole head: they
@@ -59,7 +59,7 @@ class DenseOutputs(NamedTuple):
     """What the network gives for a batch.
 
     Attributes:
-        marks: Logit of a lesion for each pixel, (N, 1, H / 4, W / 4).
+        marks: Logit of a lesion for each place, (N, 1, H / 2, W / 2).
         tumor: Logit of a tumor in the picture, (N,).
         kinds: Logits of the kinds, given that there is a tumor, (N, K).
     """
@@ -163,7 +163,7 @@ class LesionNetwork(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the encoder's features to marks at a quarter of the input's resolution.
+    """From the encoder's features to marks at half of the input's resolution.
 
     Args:
         features: How many the encoder gives at its deepest.
@@ -180,19 +180,19 @@ class Decoder(nn.Module):
             self.context = Context(DECODER_CHANNELS[-1])
             sizes = sizes[:-1]
         self.stages = nn.ModuleList(DecoderStage(*each) for each in sizes)
-        self.marks = nn.Conv2d(DECODER_CHANNELS[0], 1, 1)
+        self.marks = nn.Conv2d(DECODER_CHANNELS[0], FINER**2, 1)
         # Few pixels are lesion: starting there spares the first steps from unlearning a half.
         nn.init.constant_(self.marks.bias, -3.0)  # type: ignore[arg-type]
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Features at strides 4 … 32 or 16 → features at stride 16, and marks at stride 4."""
+        """Features at strides 4 … 32 or 16 → features at stride 16, and marks at stride 2."""
         x = self.context(self.reduce(levels[-1]))
         coarse = x
         for number in reversed(range(len(self.stages))):
             x = self.stages[number](x, levels[number])
             if number == len(SKIPS) - 1:
                 coarse = x
-        return coarse, self.marks(x)
+        return coarse, functional.pixel_shuffle(self.marks(x), FINER)
 
 
 class Context(nn.Module):

@@ -135,10 +135,11 @@ class DenseSpec(_Strict):
         encoder: How much of MobileNetV2 there is.
         frozen_stages: Stages at the encoder's beginning that stay as they are: edges and textures,
             which spares the time of training them. They need weights to begin with.
-        rules: What counts as marked. None fits it, temperature and thresholds on the validation
-            fold, with a network that did not learn from it. Where it is given, the run learns from
-            that fold too, and answers are not calibrated: enough for outlines, which are all that
-            such a network is for.
+        rules: What counts as marked, of a network that learns from the validation fold too
+            (``fit.refit``). Such a run trains once, and its answers are not calibrated before
+            other models of the recipe lend the folds that they held out. Where there is no refit,
+            or none are given, a network that did not learn from the validation fold fits them
+            there, with temperature and thresholds.
         draws: Which pictures are drawn.
         lesions: How lesions are taken out and put in.
         losses: What counts.

@@ -60,7 +60,8 @@ def train_dense(
        network.
     4. Where the recipe says ``refit``, train anew with the validation fold.
 
-    Where the recipe gives the rules of the mask, it is trained once, with the validation fold.
+    Where a recipe that says ``refit`` gives the rules of the mask, only the last is done: what is
+    fitted on held-out folds is then fitted by `tumorlens.train.decision`, on those of other models.
 
     The arguments are those of `tumorlens.train.run.train`.
     """
@@ -111,12 +112,12 @@ def _carry_out(run: Run, data: MarkedImages, init: Path | None, place: Place) ->
     network = start_dense(recipe, init, device)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     place.watcher.say(f"classes: {', '.join(recipe.classes)}; {millions:.2f} million parameters")
-    rules = dense_spec(recipe).rules
+    rules = dense_spec(recipe).rules if recipe.fit.refit else None
     if rules is None:
         learnt, known = _select(network, run, data, place)
     else:
         keep_calibration(run, Calibration(temperature=1.0, thresholds=Thresholds(), mask=rules))
-    if recipe.fit.refit or rules is not None:
+    if recipe.fit.refit:
         _check_sides({"training": data})
         network, learnt = start_dense(recipe, init, device), data.images
         _fit(network, run, REFIT, data, None, place)
