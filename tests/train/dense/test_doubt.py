@@ -22,6 +22,7 @@ from tumorlens.scan import read
 from tumorlens.train.decision import fit
 from tumorlens.train.decision.fit import calibrate_file
 from tumorlens.train.decision.graph import pooled_features
+from tumorlens.train.dense.level import LEVELS
 from tumorlens.train.export.convert import export
 from tumorlens.train.recipe import load_recipe
 from tumorlens.train.run import Silent, train
@@ -70,6 +71,12 @@ def test_every_part_of_the_decision_is_fitted(model):
     assert decision.neighbours is not None
     assert [one.name for one in decision.reference]
     assert model.gives_mask
+
+
+def test_what_counts_as_marked_is_fitted_on_the_same_pictures_as_in_training(files, model):
+    written = load_file(files[0], threads=1).metadata.mask
+    assert model.metadata.mask == written
+    assert written.level in LEVELS
 
 
 def test_its_deepest_features_are_what_examples_are_compared_by(files):

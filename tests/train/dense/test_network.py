@@ -21,7 +21,7 @@ def network():
 def test_one_pass_gives_all_answers(network):
     with torch.inference_mode():
         outputs = network(torch.rand(2, 1, 96, 128))
-    assert outputs.marks.shape == (2, 1, 24, 32)
+    assert outputs.marks.shape == (2, 1, 48, 64)
     assert outputs.tumor.shape == (2,)
     assert outputs.kinds.shape == (2, 3)
 
@@ -59,7 +59,7 @@ class TestShallow:
     def test_it_gives_the_same_answers_from_a_third_of_the_weights(self, shallow, network):
         with torch.inference_mode():
             outputs = shallow.eval()(torch.rand(2, 1, 96, 128))
-        assert outputs.marks.shape == (2, 1, 24, 32)
+        assert outputs.marks.shape == (2, 1, 48, 64)
         assert outputs.kinds.shape == (2, 1)
         ours, theirs = (sum(p.numel() for p in n.parameters()) for n in (shallow, network))
         assert ours < theirs / 3
