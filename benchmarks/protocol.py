@@ -1,4 +1,4 @@
-"""tumorlens-v1 and the plain classifier where it counts: a source left out, and five folds.
+"""tumorlens-v1 and others where it counts: a source left out, and five folds.
 
 python benchmarks/protocol.py run --data sets/ --init WEIGHTS.h5 --runs runs/
 python benchmarks/protocol.py table
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tumorlens.data.manifest import Entry
     from tumorlens.evaluate.masks import MaskCase
     from tumorlens.model.format import Metric
-    from tumorlens.model.run import Model
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -71,6 +70,9 @@ METHODS = {
     "tumorlens-v1": Method("tumorlens-v1", "tumorlens-v1"),
     "plain": Method(
         "plain classifier", "mobilenetv2-4class", ("fit.refit=false", "fit.patience=12")
+    ),
+    "moved": Method(
+        "strong changes and moved lesions", str(Path(__file__).with_name("ablation.toml"))
     ),
     "outlines": Method("tumorlens-outlines", "tumorlens-outlines", doubts=False),
 }
@@ -222,18 +224,11 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
     entries = [entry for made in models for entry in made.sides.held_out]
     answers = np.concatenate([made.answers(made.sides.held_out, "held-out") for made in models])
     metrics = [*holdout.evaluate(models[0].model, entries, answers).metrics]
+    doubting = _doubting(models, data) if METHODS[method].doubts else models
     if models[0].model.gives_mask:
-        for source in ("cheng", "tcia_btp"):
-            cases = [
-                case
-                for made in models
-                for case in made.masks(
-                    [e for e in made.sides.held_out if e.source == source], source
-                )
-            ]
-            metrics += figures(cases, f"all of {source}")
+        metrics += outlined(doubting)
     if METHODS[method].doubts:
-        metrics += as_answered(models, data)
+        metrics += as_answered(doubting, data)
     keep(
         kept,
         {
@@ -245,34 +240,50 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
     )
 
 
-def as_answered(models: Sequence[Trained], data: Path) -> Iterator[Metric]:
-    """What is answered and what is withheld, each model's doubt fitted beside the others.
+def outlined(models: Sequence[Trained]) -> Iterator[Metric]:
+    """What is marked beside what was drawn, of all folds together and fold by fold."""
+    for source in ("cheng", "tcia_btp"):
+        together: list[MaskCase] = []
+        for made in models:
+            inside = [entry for entry in made.sides.held_out if entry.source == source]
+            cases = made.masks(inside, f"{source}-{made.model.path.stem}")
+            yield from figures(cases, f"fold {_test_fold(made)} of {source}")
+            together += cases
+        yield from figures(together, f"all of {source}")
 
-    It is fitted on what the others answered for the folds that they held out, and on a model's own
-    validation fold where it did not learn from that: on all but the fold that it is measured on.
-    """
+
+def as_answered(models: Sequence[Trained], data: Path) -> Iterator[Metric]:
+    """What is answered and what is withheld, by models that doubt."""
     cases: list[Case] = []
     probabilities = []
     for made in models:
-        doubting = _doubting(made, [other for other in models if other is not made], data)
-        found = answer_cases(doubting, data, made.sides.held_out, {})
+        found = answer_cases(made.model, data, made.sides.held_out, {})
         cases += found
-        probabilities.append(probabilities_of(doubting, data, found))
-    metadata, on = doubting.metadata, where([case.entry for case in cases])
+        probabilities.append(probabilities_of(made.model, data, found))
+    metadata, on = models[0].model.metadata, where([case.entry for case in cases])
     yield from answered(metadata, cases, on).figures
     yield from calibration_of(metadata, cases, np.concatenate(probabilities))
     yield from coverage_of(metadata, cases, on)
 
 
-def _doubting(made: Trained, others: Sequence[Trained], data: Path) -> Model:
-    """A fold's model, calibrated."""
-    path = made.folder / "calibrated.onnx"
-    if not path.is_file():
-        recipe = Recipe.of_model(made.model.metadata)
-        own = None if recipe.fit.refit else recipe.data.validation_fold
-        beside = [other.model for other in others if _test_fold(other) != own]
-        calibrate_file(made.model, data, path, manifest=made.folder / "manifest.csv", beside=beside)
-    return load_model(str(path), threads=1)
+def _doubting(models: Sequence[Trained], data: Path) -> list[Trained]:
+    """The models of the folds, each with its doubt, and what it marks, fitted beside the others.
+
+    Each is fitted on what the others answered for the folds that they held out, and on its own
+    validation fold where it did not learn from that: on all but the fold that it is measured on.
+    """
+    found = []
+    for made in models:
+        path = made.folder / "calibrated.onnx"
+        if not path.is_file():
+            recipe = Recipe.of_model(made.model.metadata)
+            taken = {recipe.data.test_fold}
+            taken |= set() if recipe.fit.refit else {recipe.data.validation_fold}
+            beside = [other.model for other in models if _test_fold(other) not in taken]
+            of_run = made.folder / "manifest.csv"
+            calibrate_file(made.model, data, path, manifest=of_run, beside=beside)
+        found.append(replace(made, model=load_model(str(path), threads=1)))
+    return found
 
 
 def _test_fold(made: Trained) -> int:
@@ -366,9 +377,12 @@ def _fold_by_fold(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     for fold in FOLDS:
         for method, how in METHODS.items():
             if run := found.get(f"fold-{fold}-{method}"):
+                pooled = found.get(f"five-folds-{method}", run)
                 cells = [
-                    _cell(_first(run, figure, f"fold {fold} of {on}"))
-                    for figure, on in SINGLE_FOLDS.values()
+                    _cell(_first(pooled, figure, place) or _first(run, figure, place))
+                    for figure, place in (
+                        (figure, f"fold {fold} of {on}") for figure, on in SINGLE_FOLDS.values()
+                    )
                 ]
                 yield f"| {fold} | {how.says} | {' | '.join(cells)} |"
 
