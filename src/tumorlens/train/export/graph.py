@@ -15,6 +15,14 @@ NOVELTY = "novelty"
 LIKENESS = (NOVELTY, "embedding")
 """Outputs that tell pictures apart, and answer nothing of them."""
 
+MASK = "mask"
+
+OUTLINES = "outlines."
+"""What the parts of a graph begin with that come from another model, which draws the outlines."""
+
+GIVEN_TUMOR = f"{OUTLINES}given_tumor"
+"""The mask of that model: where a lesion is, if there is one."""
+
 
 def named(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose nodes all have names that differ: what the functions below tell them by."""
@@ -35,15 +43,15 @@ def extractors(graph: onnx.GraphProto) -> list[list[onnx.NodeProto]]:
 
     Probabilities, heatmap and mask are computed from the same features, so what they have in
     common is the feature extractor (and the decoder of a network that marks), whatever the
-    architecture. Where the mask is of a network of its own (`tumorlens.train.export.join`), all
-    that it depends on is a second one. What tells pictures apart may look at a part of the first
-    only, such as the picture without its mirror image.
+    architecture. Where outlines are drawn by a network of its own (`tumorlens.train.export.join`),
+    all that they depend on is a second one. What tells pictures apart may look at a part of the
+    first only, such as the picture without its mirror image.
     """
-    behind = {
-        output.name: names_behind(graph, output.name)
-        for output in graph.output
-        if output.name not in LIKENESS
-    }
+    made = {name for node in graph.node for name in node.output}
+    outputs = {output.name for output in graph.output} - set(LIKENESS)
+    if GIVEN_TUMOR in made:
+        outputs = outputs - {MASK} | {GIVEN_TUMOR}
+    behind = {name: names_behind(graph, name) for name in sorted(outputs)}
     convolutions = {node.name for node in graph.node if node.op_type == "Conv"}
     decides = behind["probabilities"] & convolutions
     apart = [own for own in behind.values() if decides and not own & decides]
@@ -52,7 +60,7 @@ def extractors(graph: onnx.GraphProto) -> list[list[onnx.NodeProto]]:
 
 
 def names_behind(graph: onnx.GraphProto, output: str) -> set[str]:
-    """The names of the nodes that one output depends on."""
+    """The names of the nodes that one output, or tensor, depends on."""
     makers = {name: node for node in graph.node for name in node.output}
     found: set[str] = set()
     open_names = [output]

@@ -1,9 +1,10 @@
 """Two networks in one graph: the decision of one model, and the outlines of another.
 
-What a decision should be made of and what an outline should follow are not the same. A decision
-that is to hold for hospitals it has not seen is taught on pictures that are bent, blurred and
-robbed of their lesions, and marks with restraint; an outline is drawn best by a network that saw
-lesions as they are, in more pixels.
+What a decision should be made of and what an outline should follow are not the same. A network that
+decides must see pictures without a lesion, and marks with restraint; an outline is drawn best by a
+network that never saw any, and draws one in every picture. So the mask of a joined file is what the
+second gives, times the probability of a tumor that the first does: that of a lesion in a pixel, if
+there is one, and that there is one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tumorlens.errors import ModelIncompatible
+from tumorlens.evaluate.figures import tumor_probability
 from tumorlens.model.format import INPUT_NAME, OutlineSource
 from tumorlens.model.load import load_file
 from tumorlens.model.run import RawOutputs
 from tumorlens.train.export.compare import SAME_GRAPH, differences, drawn_images
 from tumorlens.train.export.convert import Exported, graph_of
-from tumorlens.train.export.graph import rename, with_metadata
+from tumorlens.train.export.graph import (
+    GIVEN_TUMOR,
+    MASK,
+    OUTLINES,
+    rename,
+    with_metadata,
+)
 from tumorlens.train.export.place import made_beside
 
 if TYPE_CHECKING:
@@ -29,10 +37,6 @@ if TYPE_CHECKING:
 
     from tumorlens.model.format import InputSpec, ModelMetadata
     from tumorlens.model.run import Model
-
-MASK = "mask"
-PREFIX = "outlines."
-"""Of what comes from the other model's graph."""
 
 SMALLER = f"{INPUT_NAME}.smaller"
 """The picture as the decision takes it, where the outlines take a larger one."""
@@ -45,7 +49,8 @@ def join(decision: Model, outlines: Model, target: Path) -> Exported:
     on smaller ones, the graph averages pixels as `tumorlens.model.prepare` does.
 
     Args:
-        decision: Gives everything but the mask; a mask of its own is dropped.
+        decision: Gives everything but the mask, and the probability of a tumor that the mask is
+            multiplied by; a mask of its own is dropped.
         outlines: Gives the mask, and the rules for it.
         target: The file to write.
 
@@ -141,9 +146,9 @@ def _joined(
         raise ModelIncompatible(msg)
     drawing = onnx.utils.Extractor(theirs).extract_model([INPUT_NAME], [MASK]).graph
     image, mask = drawing.input[0], drawing.output[0]
-    drawing = compose.add_prefix_graph(drawing, PREFIX)
-    for name in (INPUT_NAME, MASK):
-        rename(drawing, PREFIX + name, name)
+    drawing = compose.add_prefix_graph(drawing, OUTLINES)
+    rename(drawing, OUTLINES + INPUT_NAME, INPUT_NAME)
+    rename(drawing, OUTLINES + MASK, GIVEN_TUMOR)
     proto = onnx.ModelProto()
     proto.CopyFrom(onnx.utils.Extractor(ours).extract_model([INPUT_NAME], _kept(ours)))
     graph = proto.graph
@@ -152,10 +157,33 @@ def _joined(
     graph.input.append(image)
     graph.node.extend(drawing.node)
     graph.initializer.extend(drawing.initializer)
+    _multiply_by_tumor(graph, decision.metadata)
     graph.output.append(mask)
     del graph.value_info[:]
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def _multiply_by_tumor(graph: onnx.GraphProto, metadata: ModelMetadata) -> None:
+    """The mask is what the other model outlines times the probability of a tumor, in place."""
+    from onnx import helper, numpy_helper
+
+    positive = np.array([metadata.classes.index(name) for name in metadata.positive], np.int64)
+    constants = {"classes": positive, "axis": np.array([1]), "shape": np.array([-1, 1, 1, 1])}
+    graph.initializer.extend(
+        numpy_helper.from_array(value.astype(np.int64), OUTLINES + name)
+        for name, value in constants.items()
+    )
+    classes, axis, shape = (OUTLINES + name for name in constants)
+    kinds, tumor, factor = (OUTLINES + name for name in ("kinds", "tumor", "factor"))
+    graph.node.extend(
+        [
+            helper.make_node("Gather", ["probabilities", classes], [kinds], name=kinds, axis=1),
+            helper.make_node("ReduceSum", [kinds, axis], [tumor], name=tumor),
+            helper.make_node("Reshape", [tumor, shape], [factor], name=factor),
+            helper.make_node("Mul", [GIVEN_TUMOR, factor], [MASK], name=f"{OUTLINES}{MASK}"),
+        ]
+    )
 
 
 def _kept(proto: onnx.ModelProto) -> list[str]:
@@ -196,9 +224,11 @@ def _wanted(decision: Model, outlines: Model, images: NDArray[np.float32]) -> Ra
     if images.shape[2:] != (size.height, size.width):
         smaller = np.ascontiguousarray(rows @ images @ columns.T, dtype=np.float32)
     decided, drawn = decision.run(smaller), outlines.run(images)
+    tumor = tumor_probability(decision.metadata, decided.probabilities.astype(np.float64))
+    factor = tumor.astype(np.float32)[:, None, None, None]
     return RawOutputs(
         probabilities=decided.probabilities,
         heatmap=decided.heatmap,
         novelty=decided.novelty,
-        mask=drawn.mask,
+        mask=None if drawn.mask is None else drawn.mask * factor,
     )
