@@ -37,6 +37,7 @@ from tumorlens.train.decision.probabilities import (
 from tumorlens.train.decision.reference import histogram
 from tumorlens.train.decision.selection import selection
 from tumorlens.train.decision.study import Runs, fit_study_rule, runs_of
+from tumorlens.train.dense.level import Overlaps
 
 CLASSES = ("no_tumor", "glioma", "meningioma")
 TUMORS = (False, True, True)
@@ -393,3 +394,28 @@ def test_the_nearest_examples_are_those_of_the_features():
     assert table.labels[table.label_of[int(apart.argmin())]] == "glioma"
     assert nearest_distance(asked, codes * table.step)[0] == pytest.approx(apart.min())
     assert table.usual <= table.far
+
+
+class TestOutlines:
+    """If these fail, what counts as marked is fitted on what the network has learnt, or on half."""
+
+    def test_those_of_other_models_count_too(self):
+        faint, sure = _outlined(0.2), _outlined(0.9)
+        none = seen(["glioma"], np.array([[0.1, 0.8, 0.1]]))
+        joined = faint.beside([sure, none])
+        assert len(joined) == 3
+        assert len(joined.overlaps) == 2
+        assert joined.overlaps.rules().level <= 0.2
+        assert sure.overlaps.rules().level > 0.2
+
+    def test_where_nothing_is_drawn_there_are_none(self):
+        none = seen(["glioma"], np.array([[0.1, 0.8, 0.1]]))
+        assert none.beside([none]).overlaps is None
+
+
+def _outlined(probability):
+    """One image whose lesion is marked with a probability."""
+    values = np.full((1, 8, 8), 0.01, np.float32)
+    values[:, 2:6, 2:6] = probability
+    found = seen(["glioma"], np.array([[0.1, 0.8, 0.1]]))
+    return replace(found, overlaps=Overlaps.of(values, values > 0.1))
