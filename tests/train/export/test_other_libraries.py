@@ -37,7 +37,7 @@ class TestOpenVino:
 
     def test_one_that_differs_is_not_left(self, cnn_model, tmp_path, monkeypatch):
         pytest.importorskip("openvino")
-        monkeypatch.setattr(module, "SAME_GRAPH", Tolerance(-1.0, -1.0))
+        monkeypatch.setattr(module, "SAME_GRAPH", Tolerance(-1.0, -1.0, -1.0))
         with pytest.raises(ModelIncompatible, match="no file was left"):
             convert(cnn_model, tmp_path / "x.xml", Form.OPENVINO)
         assert list(tmp_path.iterdir()) == []
