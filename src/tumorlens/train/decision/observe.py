@@ -19,6 +19,7 @@ from tumorlens.scan import read
 from tumorlens.scan.facts import facts_of
 from tumorlens.train.dense.images import mask_paths, placed_mask
 from tumorlens.train.dense.level import Overlaps, drawn_at
+from tumorlens.train.export.graph import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
     Numbers = NDArray[np.float64]
-
-MASK = "mask"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
