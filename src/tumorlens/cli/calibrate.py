@@ -86,6 +86,8 @@ def calibrate(
 def _show(console: Console, found: Calibrated) -> None:
     from rich.table import Table
 
+    from tumorlens.model.format import MaskRules
+
     decision = found.metadata.decision
     console.print(f"fitted on {decision.fitted_on}, {found.held_out} images", markup=False)
     if decision.calibration:
@@ -121,6 +123,11 @@ def _show(console: Console, found: Calibrated) -> None:
         console.print(
             f"series: mean of the {series.highest} highest slices, AUROC {series.auroc:.3f} over "
             f"{series.studies} {series.on}"
+        )
+    if (rules := found.metadata.mask) != MaskRules():
+        console.print(
+            f"outlines from a probability of {rules.level:.2f} up: what reaches "
+            f"{rules.peak_share or rules.level:.2f}{' of the highest' if rules.peak_share else ''}"
         )
     if (known := decision.neighbours) is not None:
         console.print(

@@ -4,11 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from rich.console import Console
 
 import tumorlens
 from tests.train.dense.test_training import SMALL, draw
 from tumorlens import drift
 from tumorlens.analysis import analyze_one
+from tumorlens.cli.calibrate import _show
 from tumorlens.decide.finding import Status
 from tumorlens.drift import monitor
 from tumorlens.evaluate import controls, metrics
@@ -20,7 +22,7 @@ from tumorlens.explanation import explain_scan
 from tumorlens.model.load import load_file
 from tumorlens.scan import read
 from tumorlens.train.decision import fit
-from tumorlens.train.decision.fit import calibrate_file
+from tumorlens.train.decision.fit import Calibrated, calibrate_file
 from tumorlens.train.decision.graph import pooled_features
 from tumorlens.train.dense.level import LEVELS
 from tumorlens.train.export.convert import export
@@ -77,6 +79,13 @@ def test_what_counts_as_marked_is_fitted_on_the_same_pictures_as_in_training(fil
     written = load_file(files[0], threads=1).metadata.mask
     assert model.metadata.mask == written
     assert written.level in LEVELS
+
+
+def test_what_counts_as_marked_is_told(model):
+    console = Console(record=True, width=200)
+    _show(console, Calibrated(model.metadata, held_out=1, notes=()))
+    told = console.export_text()
+    assert f"outlines from a probability of {model.metadata.mask.level:.2f} up" in told
 
 
 def test_its_deepest_features_are_what_examples_are_compared_by(files):
