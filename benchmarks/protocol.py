@@ -30,6 +30,7 @@ from tumorlens.evaluate.metrics import auroc, with_interval
 from tumorlens.evaluate.segmentation import figures
 from tumorlens.model.registry import load_model
 from tumorlens.train.decision.fit import calibrate_file
+from tumorlens.train.export.join import join
 from tumorlens.train.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -149,6 +150,13 @@ def pool_folds(method: str, data: Path, init: Path, runs: Path) -> None:
     answers = np.concatenate([made.answers(made.sides.held_out, "held-out") for made in models])
     metrics = [*holdout.evaluate(models[0].model, entries, answers).metrics]
     doubting = _doubting(models, data) if METHODS[method].doubts else models
+    if METHODS[method].outlines:
+        doubting = [
+            _joined(
+                made, [_made(f"fold-{n}", m, data, init, runs) for m in METHODS[method].outlines]
+            )
+            for n, made in zip(FOLDS, doubting, strict=True)
+        ]
     if models[0].model.gives_mask:
         metrics += outlined(doubting)
     if METHODS[method].doubts:
@@ -208,6 +216,14 @@ def _doubting(models: Sequence[Trained], data: Path) -> list[Trained]:
             calibrate_file(made.model, data, path, manifest=of_run, beside=beside)
         found.append(replace(made, model=load_model(str(path), threads=1)))
     return found
+
+
+def _joined(made: Trained, outlines: Sequence[Trained]) -> Trained:
+    """A model with the outlines of others, which left the same fold out."""
+    path = made.folder / "joined.onnx"
+    if not path.is_file():
+        join(made.model, [one.model for one in outlines], path)
+    return replace(made, model=load_model(str(path), threads=1))
 
 
 def _test_fold(made: Trained) -> int:

@@ -31,8 +31,8 @@ images that it learnt from, and measures on its test fold what that costs.
 `tumorlens export mobilenetv2-4class --to onnx-fp16` starts from an installed model, or from a
 model file.
 
-`tumorlens export runs/v1 --outlines outlines.onnx` decides by the one model, and outlines lesions
-by the other.
+`tumorlens export runs/v1 --outlines first.onnx --outlines second.onnx` decides by the one model,
+and outlines lesions by the mean of the others.
 
 `tumorlens export runs/first --to openvino`, `--to safetensors` and `--to keras` are for other
 programs.
@@ -65,9 +65,10 @@ def export(
         float, typer.Option(min=0.0, max=100.0, help="Points of accuracy that may be lost.")
     ] = MOST_POINTS_LOST,
     outlines: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="A model, by name or file, whose mask the file gives in place of its own."
+            help="A model, by name or file, whose mask the file gives in place of its own; the "
+            "mean of the masks where it is given several times."
         ),
     ] = None,
     metrics: Annotated[
@@ -86,9 +87,7 @@ def export(
     if outlines and to is not Form.ONNX:
         _refuse("--outlines", f"gives an ONNX model file; convert that to {to} afterwards")
     if outlines and metrics:
-        _refuse(
-            "--metrics", "holds for neither of two models that are joined; measure the new file"
-        )
+        _refuse("--metrics", "holds for none of the models that are joined; measure the new file")
     figures = load_evaluation(metrics).metrics if metrics else ()
     if Path(source).is_dir():
         run = Path(source)
@@ -113,7 +112,7 @@ def _of_run(
     data: Path | None,
     manifest: Path,
     max_loss: float,
-    outlines: str | None,
+    outlines: Sequence[str] | None,
 ) -> Exported:
     from tumorlens.model.load import load_file
     from tumorlens.train.export.convert import export, export_weights
@@ -139,7 +138,7 @@ def _of_model(
     data: Path | None,
     manifest: Path | None,
     max_loss: float,
-    outlines: str | None,
+    outlines: Sequence[str] | None,
 ) -> Exported:
     from tumorlens.model.registry import load_model
 
@@ -153,15 +152,15 @@ def _of_model(
     return _converted(model, to, out, _samples(model, data, manifest), max_loss)
 
 
-def _joined(model: Model, outlines: str, out: Path | None) -> Exported:
+def _joined(model: Model, outlines: Sequence[str], out: Path | None) -> Exported:
     from tumorlens.model.registry import load_model
     from tumorlens.train.export.join import join
 
-    other = load_model(outlines, threads=1)
+    others = [load_model(name, threads=1) for name in outlines]
     target = out or _default(model.metadata.name, Form.ONNX)
-    if target.resolve() in {model.path.resolve(), other.path.resolve()}:
-        _refuse("--out", f"{target} is one of the two models; name another file")
-    return join(model, other, target)
+    if target.resolve() in {one.path.resolve() for one in (model, *others)}:
+        _refuse("--out", f"{target} is one of the models that are joined; name another file")
+    return join(model, others, target)
 
 
 def _converted(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tumorlens.model.decision import Decision
 
@@ -123,7 +123,7 @@ class DataSource(_Strict):
 
 
 class OutlineSource(_Strict):
-    """The model whose mask a model file gives in place of one of its own.
+    """A model whose mask a model file gives, or averages with others', in place of its own.
 
     Attributes:
         name: Its name.
@@ -136,6 +136,16 @@ class OutlineSource(_Strict):
     sha256: Sha256
     recipe: dict[str, object] = {}
     data: tuple[DataSource, ...] = ()
+
+
+def _several(value: object) -> object:
+    """Files of before said nothing, or one."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+OutlineSources = Annotated[tuple[OutlineSource, ...], BeforeValidator(_several)]
 
 
 class ModelMetadata(_Strict):
@@ -156,7 +166,7 @@ class ModelMetadata(_Strict):
         decision: What lets its answers be doubted; see `tumorlens.model.decision`.
         recipe: The recipe that trained it, whole, as it was used.
         data: The sets it was trained on.
-        outlines: Where the mask comes from, if not from the network that decides.
+        outlines: Whose masks are averaged, where it is not that of the network that decides.
         metrics: What was measured, with intervals.
         licence: SPDX identifier of the weights' licence.
         attribution: Who must be named with it.
@@ -177,7 +187,7 @@ class ModelMetadata(_Strict):
     decision: Decision = Decision()
     recipe: dict[str, object] = {}
     data: tuple[DataSource, ...] = ()
-    outlines: OutlineSource | None = None
+    outlines: OutlineSources = ()
     metrics: tuple[Metric, ...] = ()
     licence: str = "Apache-2.0"
     attribution: str = ""

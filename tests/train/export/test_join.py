@@ -23,7 +23,12 @@ from tumorlens.train.export.join import averaging, join
 @pytest.fixture(scope="module")
 def joined(cnn_model, outlines, tmp_path_factory):
     target = tmp_path_factory.mktemp("joined") / "both.onnx"
-    return load_file(join(cnn_model, outlines, target).path, threads=1)
+    return load_file(join(cnn_model, [outlines], target).path, threads=1)
+
+
+@pytest.fixture(scope="module")
+def others(outlines_of):
+    return outlines_of("input.height=96", "input.width=96", "seed=2")
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +61,13 @@ def test_its_file_says_whose_outlines_they_are(joined, cnn_model, outlines):
     assert (told.name, told.classes) == (cnn_model.metadata.name, cnn_model.metadata.classes)
     assert told.input == outlines.metadata.input
     assert told.mask == outlines.metadata.mask
-    assert told.outlines.name == "tumorlens-outlines"
-    assert told.outlines.sha256 == outlines.sha256
+    assert [one.name for one in told.outlines] == ["tumorlens-outlines"]
+    assert told.outlines[0].sha256 == outlines.sha256
     assert told.metrics == ()
 
 
 def test_pictures_of_one_size_are_taken_as_they_are(joined, outlines, images, tmp_path):
-    again = load_file(join(joined, outlines, tmp_path / "again.onnx").path, threads=1)
+    again = load_file(join(joined, [outlines], tmp_path / "again.onnx").path, threads=1)
     np.testing.assert_array_equal(again.run(images).probabilities, joined.run(images).probabilities)
     assert again.path.stat().st_size < 1.01 * joined.path.stat().st_size
 
@@ -77,6 +82,37 @@ def test_fewer_pixels_are_made_as_pytorch_makes_them(larger, share):
     )
     found = averaging(larger, fewer) @ line[0, 0, 0]
     np.testing.assert_allclose(found, wanted[0, 0, 0].numpy(), atol=1e-4)
+
+
+def test_what_both_compute_alike_is_computed_once(outlines, images, tmp_path):
+    twice = load_file(join(outlines, [outlines], tmp_path / "twice.onnx").path, threads=1)
+    graphs = [onnx.load(model.path).graph for model in (outlines, twice)]
+    single, both = ([n.op_type for n in graph.node].count("Conv") for graph in graphs)
+    assert single == both > 40
+    assert twice.path.stat().st_size < 1.02 * outlines.path.stat().st_size
+    found, wanted = twice.run(images), outlines.run(images)
+    np.testing.assert_array_equal(found.probabilities, wanted.probabilities)
+    tumor = wanted.probabilities[:, 1, None, None, None]
+    np.testing.assert_allclose(found.mask, wanted.mask * tumor, atol=1e-6)
+
+
+def test_masks_are_averaged_and_every_second_is_of_the_mirror_image(
+    cnn_model, outlines, others, images, tmp_path
+):
+    models = [outlines, others, outlines]
+    found = load_file(join(cnn_model, models, tmp_path / "all.onnx").path, threads=1)
+    decided = found.run(images)
+    first = outlines.run(images).mask
+    turned = others.run(np.ascontiguousarray(images[..., ::-1])).mask[..., ::-1]
+    columns = [found.metadata.classes.index(name) for name in found.metadata.positive]
+    tumor = decided.probabilities[:, columns].sum(axis=1)[:, None, None, None]
+    np.testing.assert_allclose(decided.mask, (2 * first + turned) / 3 * tumor, atol=1e-5)
+    assert np.abs(first - turned).max() > 0.01
+    assert [one.sha256 for one in found.metadata.outlines] == [one.sha256 for one in models]
+    assert found.metadata.mask == outlines.metadata.mask
+    assert len(extractors(onnx.load(found.path).graph)) == 4
+    half = load_file(convert(found, tmp_path / "half.onnx", Form.FP16).path, threads=1)
+    assert np.abs(half.run(images).mask - decided.mask).max() < 0.1
 
 
 def test_both_networks_are_converted(joined, images, tmp_path):
@@ -103,7 +139,7 @@ class TestRefused:
 
     def refuse(self, decision, drawing, tmp_path, match):
         with pytest.raises(ModelIncompatible, match=match):
-            join(decision, drawing, tmp_path / "x.onnx")
+            join(decision, [drawing], tmp_path / "x.onnx")
         assert not list(tmp_path.glob("x.onnx"))
 
     def test_a_model_without_a_mask(self, cnn_model, tmp_path):
@@ -121,6 +157,12 @@ class TestRefused:
         other = outlines_of("input.height=96", "input.width=128")
         self.refuse(cnn_model, other, tmp_path, "not of the same shape")
 
+    def test_outlines_of_several_sizes(self, cnn_model, outlines, outlines_of, tmp_path):
+        other = outlines_of("input.height=128", "input.width=128")
+        with pytest.raises(ModelIncompatible, match="they must be of one size"):
+            join(cnn_model, [outlines, other], tmp_path / "x.onnx")
+        assert not list(tmp_path.glob("x.onnx"))
+
     def test_outlines_that_learnt_from_what_the_decision_is_tested_on(
         self, cnn_model, outlines_of, tmp_path
     ):
@@ -136,11 +178,15 @@ def test_the_command_joins_them(cnn_run, outlines, tmp_path):
     out = tmp_path / "both.onnx"
     done = tumorlens("export", cnn_run.folder, "--outlines", outlines.path, "--out", out)
     assert done.exit_code == 0, done.stderr
-    assert load_file(out, threads=1).metadata.outlines.name == "tumorlens-outlines"
+    assert load_file(out, threads=1).metadata.outlines[0].sha256 == outlines.sha256
     before = out.read_bytes()
     done = tumorlens("export", out, "--outlines", outlines.path, "--out", out)
     assert done.exit_code == 2
     assert out.read_bytes() == before
+    twice = ("--outlines", outlines.path, "--outlines", outlines.path)
+    done = tumorlens("export", cnn_run.folder, *twice, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    assert len(load_file(out, threads=1).metadata.outlines) == 2
     done = tumorlens("export", out, "--to", "onnx-fp16", "--outlines", outlines.path)
     assert done.exit_code == 2
     assert "--outlines" in done.stderr

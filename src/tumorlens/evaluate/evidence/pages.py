@@ -121,11 +121,12 @@ def _model_card(evidence: Evidence) -> str:
 
 
 def _outlines(subject: Subject) -> Iterator[str]:
-    if (source := subject.outlines) is not None:
+    if subject.outlines:
+        yield "- The mask is that of another network, or the mean of several:"
+    for source in subject.outlines:
         learnt = ", ".join(f"{one.images} images of {one.name}" for one in source.data)
         yield (
-            f"- The mask is that of another network, `{source.name}` (file SHA-256 "
-            f"`{source.sha256}`), which learnt from {learnt}."
+            f"    - `{source.name}` (file SHA-256 `{source.sha256}`), which learnt from {learnt}."
         )
 
 

@@ -10,7 +10,7 @@ from tumorlens.decide.finding import Status
 from tumorlens.errors import DatasetError
 from tumorlens.evaluate.evaluation import Evaluation
 from tumorlens.model.decision import OperatingPoint, Selection, SourceCalibration, StudyRule
-from tumorlens.model.format import DataSource, Metric, OutlineSource
+from tumorlens.model.format import DataSource, Metric, OutlineSources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Subject(_Frozen):
         study: How a series becomes one answer, or None.
         fitted_on: What its decision was fitted on, in words; empty where it was not.
         gives_mask: Whether it marks lesions.
-        outlines: Where its mask comes from, if not from the network that decides.
+        outlines: Whose masks are averaged, where it is not that of the network that decides.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Subject(_Frozen):
     study: StudyRule | None
     fitted_on: str
     gives_mask: bool
-    outlines: OutlineSource | None = None
+    outlines: OutlineSources = ()
 
 
 class Answered(_Frozen):

@@ -18,10 +18,13 @@ LIKENESS = (NOVELTY, "embedding")
 MASK = "mask"
 
 OUTLINES = "outlines."
-"""What the parts of a graph begin with that come from another model, which draws the outlines."""
+"""What the parts of a graph begin with that come from other models, which draw the outlines."""
+
+ANY_SIZE = 2**31
+"""More numbers than a tensor of a model file has."""
 
 GIVEN_TUMOR = f"{OUTLINES}given_tumor"
-"""The mask of that model: where a lesion is, if there is one."""
+"""The mean of their masks: where a lesion is, if there is one."""
 
 
 def named(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -43,20 +46,21 @@ def extractors(graph: onnx.GraphProto) -> list[list[onnx.NodeProto]]:
 
     Probabilities, heatmap and mask are computed from the same features, so what they have in
     common is the feature extractor (and the decoder of a network that marks), whatever the
-    architecture. Where outlines are drawn by a network of its own (`tumorlens.train.export.join`),
-    all that they depend on is a second one. What tells pictures apart may look at a part of the
-    first only, such as the picture without its mirror image.
+    architecture. Where outlines are drawn by networks of their own (`tumorlens.train.export.join`),
+    all that the mask of each depends on is a further one; they may begin with the same nodes. What
+    tells pictures apart may look at a part of the first only, such as the picture without its
+    mirror image.
     """
-    made = {name for node in graph.node for name in node.output}
-    outputs = {output.name for output in graph.output} - set(LIKENESS)
-    if GIVEN_TUMOR in made:
-        outputs = outputs - {MASK} | {GIVEN_TUMOR}
-    behind = {name: names_behind(graph, name) for name in sorted(outputs)}
-    convolutions = {node.name for node in graph.node if node.op_type == "Conv"}
-    decides = behind["probabilities"] & convolutions
-    apart = [own for own in behind.values() if decides and not own & decides]
-    shared = set.intersection(*(own for own in behind.values() if own not in apart))
-    return [[node for node in graph.node if node.name in names] for names in (shared, *apart)]
+    drawn = next((node.input for node in graph.node if GIVEN_TUMOR in node.output), ())
+    outputs = {output.name for output in graph.output} - {*LIKENESS, *([MASK] if drawn else [])}
+    decides = set.intersection(*(names_behind(graph, name) for name in sorted(outputs)))
+    draw = [names_behind(graph, name) for name in drawn]
+    return [[node for node in graph.node if node.name in names] for names in (decides, *draw)]
+
+
+def prefix_of(number: int) -> str:
+    """What the parts of a graph begin with that come from one of the models for outlines."""
+    return f"{OUTLINES}{number}."
 
 
 def names_behind(graph: onnx.GraphProto, output: str) -> set[str]:
@@ -70,6 +74,26 @@ def names_behind(graph: onnx.GraphProto, output: str) -> set[str]:
             found.add(node.name)
             open_names += node.input
     return found
+
+
+def compute_once(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which nodes that compute the same from the same are one, and so are their weights.
+
+    What two networks begin with alike, such as the frozen first stages of an encoder, is then run
+    once for both.
+    """
+    import onnx_ir
+    from onnx_ir.passes import Sequential
+    from onnx_ir.passes.common import (
+        CommonSubexpressionEliminationPass,
+        DeduplicateInitializersPass,
+    )
+
+    once = Sequential(
+        DeduplicateInitializersPass(size_limit=ANY_SIZE), CommonSubexpressionEliminationPass()
+    )
+    result: onnx.ModelProto = onnx_ir.to_proto(once(onnx_ir.from_proto(proto)).model)
+    return result
 
 
 def rename(graph: onnx.GraphProto, old: str, new: str) -> None:

@@ -1,15 +1,19 @@
-"""Two networks in one graph: the decision of one model, and the outlines of another.
+"""Several networks in one graph: the decision of one model, and the outlines of others.
 
 What a decision should be made of and what an outline should follow are not the same. A network that
 decides must see pictures without a lesion, and marks with restraint; an outline is drawn best by a
 network that never saw any, and draws one in every picture. So the mask of a joined file is what the
-second gives, times the probability of a tumor that the first does: that of a lesion in a pixel, if
+others give, times the probability of a tumor that the first does: that of a lesion in a pixel, if
 there is one, and that there is one.
+
+Several networks for outlines are averaged, and every second of them looks at the mirror image: two
+networks with a view each outline better than one with both, in the same time. What networks begin
+with alike, the frozen first stages of their encoders, is computed once where they look at the same.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,12 +28,15 @@ from tumorlens.train.export.graph import (
     GIVEN_TUMOR,
     MASK,
     OUTLINES,
+    compute_once,
+    prefix_of,
     rename,
     with_metadata,
 )
 from tumorlens.train.export.place import made_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import onnx
@@ -38,12 +45,20 @@ if TYPE_CHECKING:
     from tumorlens.model.format import InputSpec, ModelMetadata
     from tumorlens.model.run import Model
 
+MIRROR = {
+    "starts": np.array([-1], np.int64),
+    "ends": np.array([np.iinfo(np.int64).min], np.int64),
+    "axes": np.array([3], np.int64),
+    "steps": np.array([-1], np.int64),
+}
+"""What ONNX's ``Slice`` takes to turn left into right."""
+
 SMALLER = f"{INPUT_NAME}.smaller"
 """The picture as the decision takes it, where the outlines take a larger one."""
 
 
-def join(decision: Model, outlines: Model, target: Path) -> Exported:
-    """Write a model file that decides as one model does, and whose mask is another's.
+def join(decision: Model, outlines: Sequence[Model], target: Path) -> Exported:
+    """Write a model file that decides as one model does, and whose mask is the mean of others'.
 
     The file takes pictures of the size that the outlines are drawn on. Where the decision was made
     on smaller ones, the graph averages pixels as `tumorlens.model.prepare` does.
@@ -51,16 +66,18 @@ def join(decision: Model, outlines: Model, target: Path) -> Exported:
     Args:
         decision: Gives everything but the mask, and the probability of a tumor that the mask is
             multiplied by; a mask of its own is dropped.
-        outlines: Gives the mask, and the rules for it.
+        outlines: Give the mask, at least one of them; the first gives the rules for it. The second,
+            fourth and so on see the mirror image.
         target: The file to write.
 
     Raises:
-        ModelIncompatible: The other gives no mask, sees another part of a picture or a smaller one,
-            or learnt from pictures that the decision is tested on; or what was written does not
-            compute what both compute.
+        ModelIncompatible: One of the others gives no mask, sees another part of a picture or a
+            smaller one, or learnt from pictures that the decision is tested on; or what was written
+            does not compute what they compute.
     """
-    _check(decision, outlines)
-    proto = _joined(graph_of(decision), graph_of(outlines), decision, outlines)
+    for one in outlines:
+        _check(decision, outlines[0], one)
+    proto = compute_once(_joined(decision, outlines))
     metadata = _described(decision.metadata, outlines)
     images = drawn_images(metadata.input)
     wanted = _wanted(decision, outlines, images)
@@ -85,7 +102,7 @@ def averaging(larger: int, smaller: int) -> NDArray[np.float32]:
     return result
 
 
-def _check(decision: Model, outlines: Model) -> None:
+def _check(decision: Model, first: Model, outlines: Model) -> None:
     ours, theirs = decision.metadata.input, outlines.metadata.input
     if not outlines.gives_mask:
         msg = f"{outlines.label}: gives no mask; name a model that outlines lesions"
@@ -105,6 +122,12 @@ def _check(decision: Model, outlines: Model) -> None:
     if ours.height * theirs.width != ours.width * theirs.height:
         msg = f"the pictures of {outlines.label} and {decision.label} are not of the same shape"
         raise ModelIncompatible(msg)
+    if (size := first.metadata.input) != theirs:
+        msg = (
+            f"{outlines.label} takes pictures of {theirs.height} x {theirs.width} pixels, and "
+            f"{first.label} of {size.height} x {size.width}; they must be of one size"
+        )
+        raise ModelIncompatible(msg)
     tested, left_out = (_test_fold(one.metadata) for one in (decision, outlines))
     if tested is not None and left_out is not None and tested != left_out:
         msg = (
@@ -119,49 +142,81 @@ def _test_fold(metadata: ModelMetadata) -> object:
     return data.get("test_fold") if isinstance(data, dict) else None
 
 
-def _described(metadata: ModelMetadata, outlines: Model) -> ModelMetadata:
-    theirs = outlines.metadata
-    source = OutlineSource(
-        name=theirs.name,
-        sha256=outlines.sha256,
-        recipe=theirs.recipe,
-        data=theirs.data,
+def _described(metadata: ModelMetadata, outlines: Sequence[Model]) -> ModelMetadata:
+    sources = tuple(
+        OutlineSource(
+            name=one.metadata.name,
+            sha256=one.sha256,
+            recipe=one.metadata.recipe,
+            data=one.metadata.data,
+        )
+        for one in outlines
     )
+    first = outlines[0].metadata
     return metadata.model_copy(
         # What was measured before holds no more: the mask is another, and pixels are averaged.
-        update={"input": theirs.input, "mask": theirs.mask, "outlines": source, "metrics": ()}
+        update={"input": first.input, "mask": first.mask, "outlines": sources, "metrics": ()}
     )
 
 
-def _joined(
-    ours: onnx.ModelProto, theirs: onnx.ModelProto, decision: Model, outlines: Model
-) -> onnx.ModelProto:
+def _joined(decision: Model, outlines: Sequence[Model]) -> onnx.ModelProto:
     import onnx
-    from onnx import compose
 
-    if {(o.domain, o.version) for o in ours.opset_import} != {
-        (o.domain, o.version) for o in theirs.opset_import
-    }:
-        msg = f"{outlines.label} and {decision.label} are of different operator sets; export anew"
-        raise ModelIncompatible(msg)
-    drawing = onnx.utils.Extractor(theirs).extract_model([INPUT_NAME], [MASK]).graph
-    image, mask = drawing.input[0], drawing.output[0]
-    drawing = compose.add_prefix_graph(drawing, OUTLINES)
-    rename(drawing, OUTLINES + INPUT_NAME, INPUT_NAME)
-    rename(drawing, OUTLINES + MASK, GIVEN_TUMOR)
+    ours = graph_of(decision)
     proto = onnx.ModelProto()
     proto.CopyFrom(onnx.utils.Extractor(ours).extract_model([INPUT_NAME], _kept(ours)))
     graph = proto.graph
-    _shrink(graph, decision.metadata.input, outlines.metadata.input)
-    del graph.input[:]
-    graph.input.append(image)
-    graph.node.extend(drawing.node)
-    graph.initializer.extend(drawing.initializer)
+    _shrink(graph, decision.metadata.input, outlines[0].metadata.input)
+    for number, one in enumerate(outlines):
+        theirs = graph_of(one)
+        if _operators(ours) != _operators(theirs):
+            msg = f"{one.label} and {decision.label} are of different operator sets; export anew"
+            raise ModelIncompatible(msg)
+        drawing = onnx.utils.Extractor(theirs).extract_model([INPUT_NAME], [MASK]).graph
+        if number == 0:
+            graph.input[0].CopyFrom(drawing.input[0])
+            graph.output.append(drawing.output[0])
+        _add(graph, drawing, number)
+    _average(graph, len(outlines))
     _multiply_by_tumor(graph, decision.metadata)
-    graph.output.append(mask)
     del graph.value_info[:]
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def _operators(proto: onnx.ModelProto) -> set[tuple[str, int]]:
+    return {(one.domain, one.version) for one in proto.opset_import}
+
+
+def _add(graph: onnx.GraphProto, drawing: onnx.GraphProto, number: int) -> None:
+    """Put a graph that draws outlines into another, in place."""
+    from onnx import compose, helper, numpy_helper
+
+    drawing = compose.add_prefix_graph(drawing, prefix_of(number))
+    image, mask = (prefix_of(number) + name for name in (INPUT_NAME, MASK))
+    graph.initializer.extend(drawing.initializer)
+    if number % 2 == 0:
+        rename(drawing, image, INPUT_NAME)
+        graph.node.extend(drawing.node)
+        return
+    constants = [f"{prefix_of(number)}{name}" for name in MIRROR]
+    graph.initializer.extend(
+        numpy_helper.from_array(value, name)
+        for value, name in zip(MIRROR.values(), constants, strict=True)
+    )
+    turned = f"{mask}.turned"
+    rename(drawing, mask, turned)
+    before = helper.make_node("Slice", [INPUT_NAME, *constants], [image], name=image)
+    after = helper.make_node("Slice", [turned, *constants], [mask], name=mask)
+    graph.node.extend([before, *drawing.node, after])
+
+
+def _average(graph: onnx.GraphProto, count: int) -> None:
+    """The mean of what the networks outline, in place."""
+    from onnx import helper
+
+    drawn = [prefix_of(number) + MASK for number in range(count)]
+    graph.node.append(helper.make_node("Mean", drawn, [GIVEN_TUMOR], name=GIVEN_TUMOR))
 
 
 def _multiply_by_tumor(graph: onnx.GraphProto, metadata: ModelMetadata) -> None:
@@ -215,20 +270,27 @@ def _shrink(graph: onnx.GraphProto, smaller: InputSpec, larger: InputSpec) -> No
     graph.node.extend([*before, *after])
 
 
-def _wanted(decision: Model, outlines: Model, images: NDArray[np.float32]) -> RawOutputs:
-    """What both give for the same pictures, each by itself."""
+def _wanted(decision: Model, outlines: Sequence[Model], images: NDArray[np.float32]) -> RawOutputs:
+    """What all give for the same pictures, each by itself."""
     size = decision.metadata.input
     rows = averaging(images.shape[2], size.height)
     columns = averaging(images.shape[3], size.width)
     smaller = images
     if images.shape[2:] != (size.height, size.width):
         smaller = np.ascontiguousarray(rows @ images @ columns.T, dtype=np.float32)
-    decided, drawn = decision.run(smaller), outlines.run(images)
+    decided = decision.run(smaller)
     tumor = tumor_probability(decision.metadata, decided.probabilities.astype(np.float64))
     factor = tumor.astype(np.float32)[:, None, None, None]
+    drawn = [_drawn(model, images, 1 - 2 * (number % 2)) for number, model in enumerate(outlines)]
     return RawOutputs(
         probabilities=decided.probabilities,
         heatmap=decided.heatmap,
         novelty=decided.novelty,
-        mask=None if drawn.mask is None else drawn.mask * factor,
+        mask=np.mean(drawn, axis=0, dtype=np.float32) * factor,
     )
+
+
+def _drawn(model: Model, images: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The mask of pictures, or with a step of -1 of their mirror images, turned back."""
+    mask = model.run(np.ascontiguousarray(images[..., ::step])).mask
+    return cast("NDArray[np.float32]", mask)[..., ::step]
