@@ -31,8 +31,8 @@ images that it learnt from, and measures on its test fold what that costs.
 `tumorlens export mobilenetv2-4class --to onnx-fp16` starts from an installed model, or from a
 model file.
 
-`tumorlens export runs/v1 --outlines first.onnx --outlines second.onnx` decides by the one model,
-and outlines lesions by the mean of the others.
+`tumorlens export runs/v1 --outlines lines.onnx --outlines lines.onnx` decides by the one model, and
+outlines lesions by the mean of its marks and of what the other draws, on a picture and mirrored.
 
 `tumorlens export runs/first --to openvino`, `--to safetensors` and `--to keras` are for other
 programs.
@@ -67,8 +67,8 @@ def export(
     outlines: Annotated[
         list[str] | None,
         typer.Option(
-            help="A model, by name or file, whose mask the file gives in place of its own; the "
-            "mean of the masks where it is given several times."
+            help="A model, by name or file, whose mask is averaged with its own; may be given "
+            "several times, and every second one sees the mirror image."
         ),
     ] = None,
     metrics: Annotated[

@@ -96,6 +96,19 @@ def test_what_both_compute_alike_is_computed_once(outlines, images, tmp_path):
     np.testing.assert_allclose(found.mask, wanted.mask * tumor, atol=1e-6)
 
 
+def test_the_mask_of_the_network_that_decides_is_one_of_them(outlines, others, images, tmp_path):
+    found = load_file(join(outlines, [others, others], tmp_path / "own.onnx").path, threads=1)
+    own, first = outlines.run(images), others.run(images).mask
+    turned = others.run(np.ascontiguousarray(images[..., ::-1])).mask[..., ::-1]
+    tumor = own.probabilities[:, 1, None, None, None]
+    wanted = (own.mask + first + turned) / 3 * tumor
+    np.testing.assert_allclose(found.run(images).mask, wanted, atol=1e-5)
+    assert len(extractors(onnx.load(found.path).graph)) == 3
+    again = load_file(join(found, [others, others], tmp_path / "again.onnx").path, threads=1)
+    wanted = (first + turned) / 2 * tumor  # a join is nobody's own
+    np.testing.assert_allclose(again.run(images).mask, wanted, atol=1e-5)
+
+
 def test_masks_are_averaged_and_every_second_is_of_the_mirror_image(
     cnn_model, outlines, others, images, tmp_path
 ):

@@ -27,6 +27,10 @@ GIVEN_TUMOR = f"{OUTLINES}given_tumor"
 """The mean of their masks: where a lesion is, if there is one."""
 
 
+OWN = f"{OUTLINES}own"
+"""The mask of the network that decides, where it is one of them."""
+
+
 def named(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose nodes all have names that differ: what the functions below tell them by."""
     import onnx
@@ -54,7 +58,7 @@ def extractors(graph: onnx.GraphProto) -> list[list[onnx.NodeProto]]:
     drawn = next((node.input for node in graph.node if GIVEN_TUMOR in node.output), ())
     outputs = {output.name for output in graph.output} - {*LIKENESS, *([MASK] if drawn else [])}
     decides = set.intersection(*(names_behind(graph, name) for name in sorted(outputs)))
-    draw = [names_behind(graph, name) for name in drawn]
+    draw = [names_behind(graph, name) for name in drawn if name != OWN]
     return [[node for node in graph.node if node.name in names] for names in (decides, *draw)]
 
 

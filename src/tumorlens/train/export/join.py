@@ -2,13 +2,14 @@
 
 What a decision should be made of and what an outline should follow are not the same. A network that
 decides must see pictures without a lesion, and marks with restraint; an outline is drawn best by a
-network that never saw any, and draws one in every picture. So the mask of a joined file is what the
-others give, times the probability of a tumor that the first does: that of a lesion in a pixel, if
-there is one, and that there is one.
+network that never saw any, and draws one in every picture. So the mask of a joined file is what
+networks for outlines give, times the probability of a tumor that the decision is made by: that of a
+lesion in a pixel, if there is one, and that there is one.
 
-Several networks for outlines are averaged, and every second of them looks at the mirror image: two
-networks with a view each outline better than one with both, in the same time. What networks begin
-with alike, the frozen first stages of their encoders, is computed once where they look at the same.
+The masks of several networks are averaged, with that of the decision's own where it has one, and
+every second network for outlines looks at the mirror image; one that is named twice looks at both.
+What networks begin with alike, the frozen first stages of their encoders, is computed once where
+they look at the same.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tumorlens.train.export.graph import (
     GIVEN_TUMOR,
     MASK,
     OUTLINES,
+    OWN,
     compute_once,
     prefix_of,
     rename,
@@ -65,7 +67,8 @@ def join(decision: Model, outlines: Sequence[Model], target: Path) -> Exported:
 
     Args:
         decision: Gives everything but the mask, and the probability of a tumor that the mask is
-            multiplied by; a mask of its own is dropped.
+            multiplied by. A mask of its own is averaged with the others', unless it is of another
+            size or a join itself.
         outlines: Give the mask, at least one of them; the first gives the rules for it. The second,
             fourth and so on see the mirror image.
         target: The file to write.
@@ -128,6 +131,13 @@ def _check(decision: Model, first: Model, outlines: Model) -> None:
             f"{first.label} of {size.height} x {size.width}; they must be of one size"
         )
         raise ModelIncompatible(msg)
+    (rows, columns), (high, wide) = _mask_size(outlines), _mask_size(first)
+    if (rows, columns) != (high, wide):
+        msg = (
+            f"{outlines.label} gives a mask of {rows} x {columns} places, and {first.label} of "
+            f"{high} x {wide}; they must be of one size"
+        )
+        raise ModelIncompatible(msg)
     tested, left_out = (_test_fold(one.metadata) for one in (decision, outlines))
     if tested is not None and left_out is not None and tested != left_out:
         msg = (
@@ -135,6 +145,19 @@ def _check(decision: Model, first: Model, outlines: Model) -> None:
             f"{decision.label} is tested on; train it with data.test_fold={tested}"
         )
         raise ModelIncompatible(msg)
+
+
+def _mask_size(model: Model) -> tuple[int, int]:
+    """Of the mask that a model gives: height and width."""
+    (mask,) = (output for output in graph_of(model).graph.output if output.name == MASK)
+    height, width = (place.dim_value for place in mask.type.tensor_type.shape.dim[2:])
+    return height, width
+
+
+def _averages_own(decision: Model, outlines: Sequence[Model]) -> bool:
+    """Whether the mask of the network that decides counts."""
+    own = decision.gives_mask and not decision.metadata.outlines
+    return own and _mask_size(decision) == _mask_size(outlines[0])
 
 
 def _test_fold(metadata: ModelMetadata) -> object:
@@ -164,8 +187,13 @@ def _joined(decision: Model, outlines: Sequence[Model]) -> onnx.ModelProto:
 
     ours = graph_of(decision)
     proto = onnx.ModelProto()
-    proto.CopyFrom(onnx.utils.Extractor(ours).extract_model([INPUT_NAME], _kept(ours)))
+    own = _averages_own(decision, outlines)
+    kept = [output.name for output in ours.graph.output if output.name != MASK or own]
+    proto.CopyFrom(onnx.utils.Extractor(ours).extract_model([INPUT_NAME], kept))
     graph = proto.graph
+    if own:
+        rename(graph, MASK, OWN)
+        del graph.output[kept.index(MASK)]
     _shrink(graph, decision.metadata.input, outlines[0].metadata.input)
     for number, one in enumerate(outlines):
         theirs = graph_of(one)
@@ -177,7 +205,8 @@ def _joined(decision: Model, outlines: Sequence[Model]) -> onnx.ModelProto:
             graph.input[0].CopyFrom(drawing.input[0])
             graph.output.append(drawing.output[0])
         _add(graph, drawing, number)
-    _average(graph, len(outlines))
+    drawn = [prefix_of(number) + MASK for number in range(len(outlines))]
+    _average(graph, [*drawn, *([OWN] if own else [])])
     _multiply_by_tumor(graph, decision.metadata)
     del graph.value_info[:]
     onnx.checker.check_model(proto, full_check=True)
@@ -211,16 +240,15 @@ def _add(graph: onnx.GraphProto, drawing: onnx.GraphProto, number: int) -> None:
     graph.node.extend([before, *drawing.node, after])
 
 
-def _average(graph: onnx.GraphProto, count: int) -> None:
+def _average(graph: onnx.GraphProto, drawn: Sequence[str]) -> None:
     """The mean of what the networks outline, in place."""
     from onnx import helper
 
-    drawn = [prefix_of(number) + MASK for number in range(count)]
     graph.node.append(helper.make_node("Mean", drawn, [GIVEN_TUMOR], name=GIVEN_TUMOR))
 
 
 def _multiply_by_tumor(graph: onnx.GraphProto, metadata: ModelMetadata) -> None:
-    """The mask is what the other model outlines times the probability of a tumor, in place."""
+    """The mask is what is outlined times the probability of a tumor, in place."""
     from onnx import helper, numpy_helper
 
     positive = np.array([metadata.classes.index(name) for name in metadata.positive], np.int64)
@@ -239,10 +267,6 @@ def _multiply_by_tumor(graph: onnx.GraphProto, metadata: ModelMetadata) -> None:
             helper.make_node("Mul", [GIVEN_TUMOR, factor], [MASK], name=f"{OUTLINES}{MASK}"),
         ]
     )
-
-
-def _kept(proto: onnx.ModelProto) -> list[str]:
-    return [output.name for output in proto.graph.output if output.name != MASK]
 
 
 def _shrink(graph: onnx.GraphProto, smaller: InputSpec, larger: InputSpec) -> None:
@@ -282,6 +306,8 @@ def _wanted(decision: Model, outlines: Sequence[Model], images: NDArray[np.float
     tumor = tumor_probability(decision.metadata, decided.probabilities.astype(np.float64))
     factor = tumor.astype(np.float32)[:, None, None, None]
     drawn = [_drawn(model, images, 1 - 2 * (number % 2)) for number, model in enumerate(outlines)]
+    if _averages_own(decision, outlines):
+        drawn.append(cast("NDArray[np.float32]", decided.mask))
     return RawOutputs(
         probabilities=decided.probabilities,
         heatmap=decided.heatmap,
