@@ -122,8 +122,8 @@ def _model_card(evidence: Evidence) -> str:
 
 def _outlines(subject: Subject) -> Iterator[str]:
     if subject.outlines:
-        yield "- The mask is that of another network, or the mean of several:"
-    for source in subject.outlines:
+        yield "- Drawn with it, on a picture or its mirror image, is the mask of:"
+    for source in {one.sha256: one for one in subject.outlines}.values():
         learnt = ", ".join(f"{one.images} images of {one.name}" for one in source.data)
         yield (
             f"    - `{source.name}` (file SHA-256 `{source.sha256}`), which learnt from {learnt}."
