@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tumorlens.analysis import answer_found, find
+from tumorlens.decide.finding import OPEN_KIND, Reason
 from tumorlens.errors import ModelIncompatible, ScanError, UnreadableScan
+from tumorlens.explain.stack import Marking
 from tumorlens.model.load import load_file
 from tumorlens.scan import FileFormat, Place, Scan, draw_phantom
 from tumorlens.segmentation import SegmentedStack, segment_answers, with_level
@@ -110,6 +114,29 @@ def test_a_study_of_only_uncertain_slices_is_not_measured(tiny_model, tmp_path):
     assert stack.study.status == "uncertain"
     assert stack.study.measurements is None
     assert not stack.slices[0].mask().any()
+
+
+def test_in_a_series_a_tumor_of_no_sure_kind_marks_nothing(model):
+    def opened(answer):
+        reasons = (*answer.outcome.reasons, Reason(code=OPEN_KIND, text=""))
+        return replace(answer, outcome=answer.outcome.model_copy(update={"reasons": reasons}))
+
+    alone, *several = answer_found(
+        [slice_at(0.0, None), *(slice_at(2.0 * k, sha256=f"{k}" * 64) for k in range(3))],
+        model=model,
+        workers=1,
+    )
+    (one,) = segment_answers([opened(alone)])
+    assert one.slices[0].finding.measurements.area_pixels == one.slices[0].mask().sum() > 0
+    (stack,) = segment_answers([opened(answer) for answer in several])
+    assert stack.study.measurements is None
+    assert not any(part.mask().any() for part in stack.slices)
+    assert {part.finding.status for part in stack.slices} == {"tumor"}
+    assert stack.slices[0].finding.measurements is None
+    (stack,) = segment_answers([opened(several[0]), *several[1:]])
+    assert all(part.mask().any() for part in stack.slices)
+    (stack,) = segment_answers([opened(answer) for answer in several], Marking.UNCERTAIN)
+    assert stack.study.measurements.volume_ml > 0
 
 
 def test_a_level_needs_a_mask(model, tiny_model_path):

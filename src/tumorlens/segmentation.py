@@ -153,22 +153,32 @@ class _Held:
 def _segmented(held: list[_Held], marking: Marking) -> SegmentedStack:
     scans = [one.finding.scan for one in held]
     depths = Depths.of([scan.position_mm for scan in scans], held[0].place)
-    stack = [one.stack_slice for one in held]
+    standing = [_standing(one.finding, len(held)) for one in held]
+    stack = [replace(one.stack_slice, status=own) for one, own in zip(held, standing, strict=True)]
     if depths.is_volume:
         lesions = lesions_of(stack, marking)
     else:
         lesions = [own for one in stack for own in lesions_of([one], marking)]
     slices = tuple(
-        SegmentedSlice(_measured(one.finding, own), own, one.grey, one.place)
-        for one, own in zip(held, lesions, strict=True)
+        SegmentedSlice(_measured(one.finding, status, own), own, one.grey, one.place)
+        for one, status, own in zip(held, standing, lesions, strict=True)
     )
     is_whole = len(held) > 1 or (held[0].place is not None and held[0].place.volume is not None)
     return SegmentedStack(slices, _study(slices, depths) if is_whole else None)
 
 
-def _measured(finding: Finding, lesions: dict[int, Region]) -> Finding:
+def _standing(finding: Finding, slices: int) -> Status:
+    """What an answer counts as among so many slices.
+
+    Among many one is called a tumor by chance, mostly of no sure kind: such slices make a series
+    uncertain (`tumorlens.decide.study.pool`), and mark nothing in it either.
+    """
+    return Status.UNCERTAIN if slices > 1 and finding.kind_is_open else finding.status
+
+
+def _measured(finding: Finding, status: Status, lesions: dict[int, Region]) -> Finding:
     """The answer with the size of its lesions: none where nothing is marked or known absent."""
-    is_known = finding.status in (Status.TUMOR, Status.NO_TUMOR)
+    is_known = status in (Status.TUMOR, Status.NO_TUMOR)
     size = measure(lesions, finding.scan.spacing_mm) if is_known or lesions else None
     return finding.model_copy(update={"measurements": size})
 
