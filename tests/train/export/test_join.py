@@ -1,5 +1,7 @@
 """If these fail, a file decides or outlines as neither of its two models does."""
 
+import dataclasses
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,6 +14,8 @@ from typer.testing import CliRunner
 
 from tumorlens.cli.app import app
 from tumorlens.errors import ModelIncompatible
+from tumorlens.model.decision import Decision, Selection
+from tumorlens.model.format import Thresholds
 from tumorlens.model.load import load_file
 from tumorlens.train.export.convert import convert
 from tumorlens.train.export.forms import Form
@@ -60,10 +64,33 @@ def test_its_file_says_whose_outlines_they_are(joined, cnn_model, outlines):
     told = joined.metadata
     assert (told.name, told.classes) == (cnn_model.metadata.name, cnn_model.metadata.classes)
     assert told.input == outlines.metadata.input
-    assert told.mask == outlines.metadata.mask
+    assert told.mask.peak_share == outlines.metadata.mask.peak_share
     assert [one.name for one in told.outlines] == ["tumorlens-outlines"]
     assert told.outlines[0].sha256 == outlines.sha256
     assert told.metrics == ()
+
+
+def test_what_may_be_a_tumor_is_outlined(cnn_model, outlines, tmp_path):
+    def level(threshold, sure):
+        chosen = None
+        if sure is not None:
+            chosen = Selection(
+                target=0.9, tumor=0.5, kind=0.5, no_tumor=sure, answered=1, accuracy=1, on="all"
+            )
+        told = cnn_model.metadata.model_copy(
+            update={
+                "thresholds": Thresholds(no_tumor=threshold),
+                "decision": Decision(selection=chosen),
+            }
+        )
+        decision = dataclasses.replace(cnn_model, metadata=told)
+        return join(decision, [outlines], tmp_path / "level.onnx").metadata.mask.level
+
+    assert outlines.metadata.mask.level == 0.2
+    assert level(0.5, None) == pytest.approx(0.1)
+    assert level(0.4, 0.9) == pytest.approx(0.02)
+    assert level(0.05, 0.9) == pytest.approx(0.01)
+    assert level(0.0, None) == 0.01
 
 
 def test_pictures_of_one_size_are_taken_as_they_are(joined, outlines, images, tmp_path):
@@ -122,7 +149,6 @@ def test_masks_are_averaged_and_every_second_is_of_the_mirror_image(
     np.testing.assert_allclose(decided.mask, (2 * first + turned) / 3 * tumor, atol=1e-5)
     assert np.abs(first - turned).max() > 0.01
     assert [one.sha256 for one in found.metadata.outlines] == [one.sha256 for one in models]
-    assert found.metadata.mask == outlines.metadata.mask
     assert len(extractors(onnx.load(found.path).graph)) == 4
     half = load_file(convert(found, tmp_path / "half.onnx", Form.FP16).path, threads=1)
     assert np.abs(half.run(images).mask - decided.mask).max() < 0.1

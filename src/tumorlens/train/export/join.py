@@ -55,6 +55,9 @@ MIRROR = {
 }
 """What ONNX's ``Slice`` takes to turn left into right."""
 
+LOWEST_LEVEL = 0.01
+"""Below it nothing is outlined, however low the probability at which a tumor is ruled out."""
+
 SMALLER = f"{INPUT_NAME}.smaller"
 """The picture as the decision takes it, where the outlines take a larger one."""
 
@@ -69,8 +72,10 @@ def join(decision: Model, outlines: Sequence[Model], target: Path) -> Exported:
         decision: Gives everything but the mask, and the probability of a tumor that the mask is
             multiplied by. A mask of its own is averaged with the others', unless it is of another
             size or a join itself.
-        outlines: Give the mask, at least one of them; the first gives the rules for it. The second,
-            fourth and so on see the mirror image.
+        outlines: Give the mask, at least one of them. The second, fourth and so on see the mirror
+            image. What counts as marked is as the first says, but for the level: its own is that of
+            a lesion if there is one, and is multiplied by the least probability of a tumor at which
+            the decision does not rule one out. So all that may be a tumor is outlined.
         target: The file to write.
 
     Raises:
@@ -176,10 +181,19 @@ def _described(metadata: ModelMetadata, outlines: Sequence[Model]) -> ModelMetad
         for one in outlines
     )
     first = outlines[0].metadata
+    level = round(first.mask.level * least_suspected(metadata), 4)
+    rules = first.mask.model_copy(update={"level": max(level, LOWEST_LEVEL)})
     return metadata.model_copy(
         # What was measured before holds no more: the mask is another, and pixels are averaged.
-        update={"input": first.input, "mask": first.mask, "outlines": sources, "metrics": ()}
+        update={"input": first.input, "mask": rules, "outlines": sources, "metrics": ()}
     )
+
+
+def least_suspected(metadata: ModelMetadata) -> float:
+    """The least probability of a tumor at which a slice is not answered "no tumor" any more."""
+    selection = metadata.decision.selection
+    sure = 1.0 if selection is None else 1 - selection.no_tumor
+    return min(metadata.thresholds.no_tumor, sure)
 
 
 def _joined(decision: Model, outlines: Sequence[Model]) -> onnx.ModelProto:
