@@ -159,12 +159,14 @@ def answer_found(
         msg = f"workers must be at least 1, got {workers}"
         raise ValueError(msg)
     plane = Plane(plane)
-    loaded = model if isinstance(model, Model) else load_model(model)
+    at_a_time = workers or available_cores()
+    threads = None if at_a_time == 1 else 1
+    loaded = model if isinstance(model, Model) else load_model(model, threads=threads)
     streams = (_stream(one, limits, plane) for one in found)
     return in_order(
         streams,
         partial(_answer, model=loaded),
-        workers=workers or available_cores(),
+        workers=at_a_time,
         is_large=_is_large,
     )
 

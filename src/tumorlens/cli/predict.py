@@ -105,7 +105,7 @@ def predict(
         max_zip_ratio=limit_zip_ratio,
     )
     found = _inputs(paths or [], limits, phantom=phantom)
-    loaded = covering(load_model(model, threads=threads), coverage)
+    loaded = covering(load_model(model, threads=1), coverage)
     pictures = None if overlay is None else pictures_in(overlay, opacity)
     writer = writer_for(form, loaded.metadata.classes)
     tally = Tally()

@@ -130,7 +130,7 @@ def segment(
         max_frames=limit_frames,
         max_zip_ratio=limit_zip_ratio,
     )
-    loaded = covering(_segmenter(model, threads, level), coverage)
+    loaded = covering(_segmenter(model, level), coverage)
     files = None if out is None else files_in(out, opacity)
     writer = size_writer_for(form, loaded.metadata.classes)
     tally = Tally()
@@ -150,8 +150,8 @@ def segment(
         raise typer.Exit(ExitCode.SOME_UNANSWERED)
 
 
-def _segmenter(name: str | None, threads: int | None, level: float | None) -> Model:
-    loaded = load_model(name, threads=threads)
+def _segmenter(name: str | None, level: float | None) -> Model:
+    loaded = load_model(name, threads=1)
     if not loaded.gives_mask:
         msg = (
             f"{loaded.label} gives no mask, so it cannot say which pixels are tumor; name a model "

@@ -34,7 +34,9 @@ def load_file(path: Path, *, sha256: str | None = None, threads: int | None = No
     Args:
         path: The ``.onnx`` file.
         sha256: The published SHA-256 that the file must have, where there is one.
-        threads: Threads that one run may use; the processor's cores if None.
+        threads: Threads that one run may use; the processor's cores if None. They stay awake while
+            they wait for each other, which is quickest for one slice at a time and takes the cores
+            from other runs: load with 1 where several slices are answered at a time.
 
     Raises:
         ModelNotFound: There is no such file.
@@ -179,9 +181,6 @@ def _open_session(data: bytes, path: Path, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_FATAL_ONLY
-    # Threads that spin while they wait take the cores from other slices' runs: with two of them
-    # on two cores a folder took a third longer.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if INTEGER_OPERATOR in data and not has_integer_dot_product():
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:

@@ -100,7 +100,8 @@ def load_model(model: str | os.PathLike[str] | None = None, *, threads: int | No
     Args:
         model: A name that `installed_models` lists, or the path of an ``.onnx`` file; the default
             model if None.
-        threads: Threads that one run may use; the processor's cores if None.
+        threads: As for `tumorlens.model.load.load_file`: 1 where several slices are answered at a
+            time.
 
     Raises:
         ModelNotFound: No model of that name is installed, and no file is at that path.
