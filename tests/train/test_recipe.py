@@ -106,7 +106,6 @@ class TestClassesFromFolders:
 def test_the_bundled_model_says_how_it_was_trained_in_words_of_today():
     recipe = Recipe.of_model(load_model().metadata)
     assert recipe == load_recipe("tumorlens-v1", ["fit.refit=true"])
-    assert recipe.dense.mirrored
     assert (recipe.fit.optimizer, recipe.fit.schedule) == (Optimizer.ADAMW, Schedule.COSINE)
 
 
