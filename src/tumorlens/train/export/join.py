@@ -154,8 +154,8 @@ def _check(decision: Model, first: Model, outlines: Model) -> None:
 
 def _mask_size(model: Model) -> tuple[int, int]:
     """Of the mask that a model gives: height and width."""
-    (mask,) = (output for output in graph_of(model).graph.output if output.name == MASK)
-    height, width = (place.dim_value for place in mask.type.tensor_type.shape.dim[2:])
+    (mask,) = (output for output in model.session.get_outputs() if output.name == MASK)
+    height, width = mask.shape[2:]
     return height, width
 
 
